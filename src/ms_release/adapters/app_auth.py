@@ -1,0 +1,64 @@
+"""A token for one installation of a GitHub App: the App proves itself by a short-lived JWT and gets an hour's token."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from ms_release.adapters.http import Client
+from ms_release.errors import CredentialError
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Who the App is: its id (or client id), the id of its installation, its private key in PEM."""
+
+    app_id: str
+    installation: int
+    private_key: str = field(repr=False)
+
+
+class _Answer(msgspec.Struct):
+    token: str
+    expires_at: str
+
+
+def app_token(app: App, now: datetime, connect: Callable[[str], Client]) -> tuple[str, str]:
+    """A fresh installation token and when it ends. `connect` makes a client that shows the given bearer token.
+
+    Raises CredentialError when the key is damaged or the forge refuses the App.
+    """
+    with connect(_jwt(app, int(now.timestamp()))) as client:
+        # Asking twice makes two tokens that both end by themselves, so this write may be repeated.
+        path = f"/app/installations/{app.installation}/access_tokens"
+        answer: _Answer = client.write("POST", path, {}, idempotent=True, decode=_Answer).json
+    return answer.token, answer.expires_at
+
+
+def _jwt(app: App, now: int) -> str:
+    """RS256; issued a minute ago because clocks differ, valid for nine more (GitHub allows ten in all)."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    try:
+        key = serialization.load_pem_private_key(app.private_key.encode(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise CredentialError("the App's private key is not an RSA key in PEM", remedy="Make a new key for the App.")
+    claims: dict[str, str | int] = {"iat": now - 60, "exp": now + 540, "iss": app.app_id}
+    text = _part({"alg": "RS256", "typ": "JWT"}) + b"." + _part(claims)
+    return (text + b"." + _base64(key.sign(text, padding.PKCS1v15(), hashes.SHA256()))).decode()
+
+
+def _part(value: dict[str, str | int]) -> bytes:
+    return _base64(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _base64(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")

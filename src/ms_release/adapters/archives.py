@@ -1,0 +1,152 @@
+"""Zip archives: equal input gives equal bytes when made, hostile ones are refused when opened (faults F38, F39)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ms_release.errors import IntegrityError, MachineError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}\Z")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
+_WHEN = (1980, 1, 1, 0, 0, 0)
+_END = b"PK\x05\x06"
+_END_SIZE = 22
+_LOCAL_SIZE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an archive may hold at most."""
+
+    files: int = 1000
+    bytes: int = 4 * 1024**3
+    depth: int = 8
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a file name is harmless on every system (SPEC, DESIGN: `[A-Za-z0-9][A-Za-z0-9._+-]{0,127}`)."""
+    return bool(_NAME.match(name)) and not _RESERVED.match(name) and not name.endswith(".")
+
+
+def reproducible_zip(path: Path, members: Sequence[tuple[str, Path]]) -> None:
+    """Write a zip whose bytes depend on names and contents alone: sorted, one time, one mode (0644), no extras.
+
+    Stored, not deflated: zlib's output differs between its versions and forks, and a second `assemble` must give the
+    same archive anywhere. Raises IntegrityError for an unsafe or doubled name, MachineError when a file fails.
+    """
+    names = [name for name, _ in members]
+    _refuse_names(names, Limits(files=max(len(names), 1)))
+    try:
+        with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED) as archive:
+            for name, source in sorted(members):
+                info = zipfile.ZipInfo(name, _WHEN)
+                info.create_system = 3
+                info.external_attr = (stat.S_IFREG | 0o644) << 16
+                info.file_size = source.stat().st_size
+                with source.open("rb") as file, archive.open(info, "w") as target:
+                    shutil.copyfileobj(file, target, 1 << 20)
+    except OSError as error:
+        raise MachineError(f"cannot write {path}: {error.strerror}", remedy="Check the files and the disk.") from error
+
+
+def list_zip(path: Path, limits: Limits = Limits()) -> list[tuple[str, int]]:
+    """Names and declared sizes of the files in an archive, in its order. Raises IntegrityError for a hostile one."""
+    with _opened(path) as archive:
+        return [(info.filename, info.file_size) for info in _members(path, archive, limits)]
+
+
+def extract_zip(path: Path, target: Path, limits: Limits = Limits()) -> list[Path]:
+    """Extract into a fresh directory; the files written. Nothing is written before the whole listing was checked.
+
+    Raises IntegrityError for a hostile or damaged archive, MachineError when `target` exists or the disk fails.
+    """
+    with _opened(path) as archive:
+        members = _members(path, archive, limits)
+        try:
+            target.mkdir(parents=True)
+            return [_extract(archive, info, target) for info in members]
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            raise _refused(path, f"damaged: {error}") from error
+        except OSError as error:
+            raise MachineError(f"cannot extract to {target}: {error.strerror}", remedy="Check it.") from error
+
+
+def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> Path:
+    file_path = target / info.filename
+    file_path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(file_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    # zipfile itself never gives more than the declared size, which `_members` has capped, and compares the CRC.
+    with os.fdopen(handle, "wb") as file, archive.open(info) as source:
+        shutil.copyfileobj(source, file, 1 << 20)
+        if file.tell() != info.file_size:
+            raise zipfile.BadZipFile(f"{info.filename} ends early")
+    return file_path
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _END_SIZE))
+            end = file.read()
+        # No comment and nothing after the end: what one reader lists, every reader lists.
+        if len(end) != _END_SIZE or not end.startswith(_END) or end[-2:] != b"\0\0":
+            raise _refused(path, "does not end where a zip ends")
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise _refused(path, f"damaged: {error}") from error
+    except OSError as error:
+        raise MachineError(f"cannot read {path}: {error.strerror}", remedy="Check the file.") from error
+
+
+def _members(path: Path, archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
+    files = [info for info in archive.infolist() if not (info.is_dir() and info.file_size == 0)]
+    try:
+        _refuse_names([info.filename for info in files], limits)
+    except IntegrityError as error:
+        raise _refused(path, error.cause) from None
+    if sum(info.file_size for info in files) > limits.bytes:
+        raise _refused(path, f"holds more than {limits.bytes} bytes")
+    for info in files:
+        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise _refused(path, f"{info.filename} is no regular file")
+        if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(path, f"{info.filename} is encrypted or packed in an unusual way")
+    _refuse_overlap(path, archive)
+    return files
+
+
+def _refuse_overlap(path: Path, archive: zipfile.ZipFile) -> None:
+    """Entries that share bytes are how small archives become huge; bytes before the first are hidden content."""
+    end = 0
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        if info.header_offset < end or (end == 0 and info.header_offset != 0):
+            raise _refused(path, f"{info.filename[:128]!r} overlaps another entry or hides bytes before it")
+        end = info.header_offset + _LOCAL_SIZE + len(info.filename.encode()) + info.compress_size
+    if end > archive.start_dir:
+        raise _refused(path, "its entries overlap its directory")
+
+
+def _refuse_names(names: Sequence[str], limits: Limits) -> None:
+    if len(names) > limits.files:
+        raise IntegrityError(f"more than {limits.files} files")
+    for name in names:
+        parts = name.split("/")
+        if len(parts) > limits.depth or not all(is_safe_name(part) for part in parts):
+            raise IntegrityError(f"unsafe file name {name[:128]!a}")
+    # Names that differ in case only are one file on some systems; a file may not also be a directory.
+    folded = [name.lower() for name in names]
+    folders = {name[:at] for name in folded for at, char in enumerate(name) if char == "/"}
+    if len(set(folded)) != len(folded) or folders & set(folded):
+        raise IntegrityError("two entries are the same file")
+
+
+def _refused(path: Path, why: str) -> IntegrityError:
+    return IntegrityError(f"{path.name} is not an archive to trust: {why}", remedy="Do not use it; build it again.")

@@ -1,0 +1,130 @@
+"""Finding candidate releases on the forge and reading their `candidate.json`, each once per asset (its id never lies)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from ms_release.adapters.answers_graph import convert
+from ms_release.adapters.files import read_limited, write_private
+from ms_release.adapters.http import Client
+from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, check_candidate, parse_candidate
+from ms_release.core.observation import Asset, CandidateQuestion, Ready, Release, RepoFacts
+from ms_release.errors import DamagedError, ForgeError, MachineError
+
+
+class Cache:
+    """`candidate.json` files by the forge's asset id. Only a cache: losing it costs requests, never truth."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+
+    def get(self, key: str) -> bytes | None:
+        """What was kept under a key, or None."""
+        if self._directory is None or not (file := self._file(key)).exists():
+            return None
+        try:
+            return read_limited(file, MAX_BYTES)
+        except MachineError:
+            return None
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep bytes; a full or read-only disk is no reason to stop a release."""
+        if self._directory is None:
+            return
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(self._file(key), data)
+        except (MachineError, OSError):
+            return
+
+    def _file(self, key: str) -> Path:
+        assert self._directory is not None
+        return self._directory / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+class RestAsset(Struct):
+    """An asset as REST describes it."""
+
+    id: int
+    node_id: str
+    name: str
+    size: int
+    state: str
+    digest: str | None = None
+
+
+class RestRelease(Struct):
+    """A release as REST describes it."""
+
+    id: int
+    tag_name: str
+    draft: bool
+    prerelease: bool
+    assets: list[RestAsset]
+    body: str | None = None
+    published_at: str | None = None
+
+
+def release_from_rest(document: Any) -> Release:
+    """A release with asset numbers and digests. An asset that is not completely uploaded keeps size -1 (G35)."""
+    found = convert(document, RestRelease, "a release")
+    assets = tuple(
+        Asset(a.node_id, a.name, a.size if a.state == "uploaded" else -1, a.digest, a.id) for a in found.assets
+    )
+    return Release(
+        found.id, found.tag_name, found.draft, found.prerelease, assets, found.body or "", found.published_at
+    )
+
+
+def find(client: Client, cache: Cache, repo: RepoFacts, asked: CandidateQuestion) -> Ready | None:
+    """The candidate release that was asked for, with everything that is wrong with it; None when there is none."""
+    found = [r for r in repo.releases or () if r.tag == asked.tag]
+    if not found and repo.more_releases:
+        pages = client.pages(f"/repos/{repo.slug}/releases")
+        found = [release for document in pages if (release := release_from_rest(document)).tag == asked.tag]
+    if not found:
+        return None
+    if len(found) > 1:
+        ids = ", ".join(str(r.id) for r in found)
+        return Ready(found[0], "", None, (f"several releases share the tag: {ids}",))
+    return _read(client, cache, repo.slug, found[0], asked)
+
+
+def _read(client: Client, cache: Cache, slug: str, release: Release, asked: CandidateQuestion) -> Ready:
+    manifest = next((a for a in release.assets if a.name == MANIFEST_NAME), None)
+    if manifest is None:
+        return Ready(release, "", None, (f"{MANIFEST_NAME} is missing",))
+    key = f"{client.api_url} {slug} {manifest.node}"
+    data = cache.get(key)
+    if data is None:
+        release = release_from_rest(client.get(f"/repos/{slug}/releases/{release.id}").json)
+        data = _download(client, slug, release)
+        cache.put(key, data)
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        candidate = parse_candidate(data)
+    except DamagedError as error:
+        return Ready(release, digest, None, (error.cause,))
+    listed = {a.filename: a.sha256 for a in candidate.artifacts}
+    assets = [(a.name, a.size, a.digest) for a in release.assets]
+    problems = check_candidate(candidate, repo=slug, sha=asked.sha, checksums=listed, assets=assets)
+    if release.draft and asked.visibility == "prerelease":
+        problems = [*problems, "it is still a draft"]
+    return Ready(release, digest, candidate, tuple(problems))
+
+
+def _download(client: Client, slug: str, release: Release) -> bytes:
+    manifest = next((a for a in release.assets if a.name == MANIFEST_NAME), None)
+    if manifest is None:
+        raise ForgeError(
+            f"{MANIFEST_NAME} of {release.tag} in {slug} vanished while it was read",
+            remedy="Run the same command again.",
+        )
+    sink = io.BytesIO()
+    client.download(f"/repos/{slug}/releases/assets/{manifest.id}", sink, max_bytes=MAX_BYTES)
+    return sink.getvalue()

@@ -1,0 +1,63 @@
+"""The directory `dist/`: laid out by `assemble`, checked again by `promote`, which trusts none of it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ms_release.adapters.archives import list_zip, reproducible_zip
+from ms_release.adapters.files import digests, read_limited
+from ms_release.config import AssetRule, Product
+from ms_release.core.assembly import parts
+from ms_release.core.candidate import MAX_BYTES, Candidate, parse_candidate
+from ms_release.errors import IntegrityError
+
+CANDIDATES = "candidates"
+
+
+def lay_out(product: Product, candidates: Mapping[str, Candidate], fetched: Path, dist: Path) -> None:
+    """Make every asset of the product from fetched artifacts (`fetched/<repo>/<file>`): copied, or put in a zip that
+    comes out the same every time."""
+    for asset in product.assets:
+        chosen = parts(asset, candidates)
+        if asset.source:
+            shutil.copyfile(fetched / chosen[0].repo / chosen[0].artifact.filename, dist / asset.filename)
+        else:
+            members = [(p.path, fetched / p.repo / p.artifact.filename) for p in chosen]
+            reproducible_zip(dist / asset.filename, members)
+
+
+def read_candidates(dist: Path, repos: tuple[str, ...]) -> dict[str, tuple[Candidate, str]]:
+    """The sealed `candidate.json` of each repository, with the SHA-256 of its bytes."""
+    found = {}
+    for repo in repos:
+        file = dist / CANDIDATES / f"{repo}.json"
+        if not file.is_file():
+            raise IntegrityError(f"dist holds no candidate.json of {repo}", remedy="Assemble again.")
+        data = read_limited(file, MAX_BYTES)
+        found[repo] = parse_candidate(data), hashlib.sha256(data).hexdigest()
+    return found
+
+
+def contents(product: Product, dist: Path) -> dict[str, dict[str, str]]:
+    """SHA-256 of every asset, or of every member where it is a bundle, by file name and path inside."""
+    found = {}
+    for asset in product.assets:
+        file = dist / asset.filename
+        if file.is_file():
+            found[asset.filename] = _members(asset, file) if asset.members else {"": digests([file])[file]}
+    return found
+
+
+def _members(asset: AssetRule, file: Path) -> dict[str, str]:
+    names = [name for name, _ in list_zip(file)]
+    with zipfile.ZipFile(file) as bundle:
+        return {name: _digest(bundle, name) for name in names}
+
+
+def _digest(bundle: zipfile.ZipFile, name: str) -> str:
+    with bundle.open(name) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -1,0 +1,408 @@
+"""Observing GitHub: batched GraphQL, REST where GraphQL has nothing. Nothing here writes and nothing here decides."""
+
+from __future__ import annotations
+
+import io
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ms_release.adapters import answers_graph as graph
+from ms_release.adapters import candidates, queries
+from ms_release.adapters.http import Client, Graph, Refused
+from ms_release.adapters.protection import CLASSIC, ClassicRule, add_rulesets, classic_rules, read_environment
+from ms_release.adapters.queries import Query
+from ms_release.adapters.runs import read_approvals, read_checks, read_run, read_runs, waiting_environment
+from ms_release.adapters.signing import verify
+from ms_release.config import DEFAULT_FILE, Config, Product, Repo
+from ms_release.core import observation as seen
+from ms_release.core.action import Ask, Watch
+from ms_release.core.gates import AUDIT_PATH
+from ms_release.core.ledger import ledger_files, previous_entry
+from ms_release.core.model import Pin
+from ms_release.core.observation import Observation
+from ms_release.core.plan import ledger_path, plan_path
+from ms_release.core.train import Train, candidate_questions, release_change
+from ms_release.core.verify import MANIFEST, METADATA, SIGNATURE
+from ms_release.errors import CredentialError, ForgeError, IntegrityError
+
+_SMALL = 4 * 1024 * 1024
+_BATCH = 50
+
+
+class _ChangedFile(Struct):
+    filename: str
+
+
+class _Compared(Struct):
+    files: list[_ChangedFile]
+
+
+class GitHubReader:
+    """The reading side of one command. `cache` keeps `candidate.json` files by the forge's own asset ids."""
+
+    def __init__(self, client: Client, cache: candidates.Cache) -> None:
+        self._client = client
+        self._cache = cache
+
+    # --- a new plan
+
+    def survey(self, config: Config, product: Product) -> Observation:
+        """Home and components, in batches of fifty repositories."""
+        home, components = config.home(product), config.components(product)
+        repos: dict[str, seen.RepoFacts] = {}
+        first: Observation | None = None
+        for start in range(0, len(components), _BATCH):
+            batch = components[start : start + _BATCH]
+            query = Query()
+            if first is None:
+                query.repository("home", home.slug, f"...Home {self._home(query, home)}")
+            for number, repo in enumerate(batch):
+                query.repository(f"r{number}", repo.slug, queries.component(query, repo.branch))
+            answer = self._ask(query)
+            repos |= {r.id: self._component(answer, f"r{n}", r) for n, r in enumerate(batch)}
+            first = first or self._observation(answer, home)
+        assert first is not None
+        return replace(first, repos=repos)
+
+    def add_texts(self, facts: Observation, paths: tuple[str, ...]) -> Observation:
+        """Files of the home branch at the commit that was observed."""
+        if not paths:
+            return facts
+        query = Query()
+        files = [
+            queries.file_of(query, f"t{i}", f"{facts.home.head}:{path}", text=True) for i, path in enumerate(paths)
+        ]
+        query.repository("home", facts.home.slug, " ".join(files))
+        answer = self._part(self._ask(query), "home", facts.home.slug)
+        found = {path: text for i, path in enumerate(paths) if (text := self._text(answer, f"t{i}", path)) is not None}
+        return facts.with_home(texts={**facts.home.texts, **found})
+
+    def read_plans(self, facts: Observation, tags: tuple[str, ...]) -> dict[str, str]:
+        """The plan of each tag that has one: from the home branch, else from its release branch."""
+        if not tags:
+            return {}
+        query = Query()
+        places = [(tag, at) for tag in tags for at in (facts.home.head, f"release/{tag}")]
+        files = [queries.file_of(query, f"t{i}", f"{at}:{plan_path(tag)}", text=True) for i, (tag, at) in enumerate(places)]
+        query.repository("home", facts.home.slug, " ".join(files))
+        answer = self._part(self._ask(query), "home", facts.home.slug)
+        found: dict[str, str] = {}
+        for i, (tag, _) in enumerate(places):
+            text = self._text(answer, f"t{i}", plan_path(tag))
+            if text is not None:
+                found.setdefault(tag, text)
+        return found
+
+    def add_commits(self, facts: Observation, wanted: dict[str, str]) -> Observation:
+        """Commits outside the surveyed histories, with their checks and whether the branch holds them."""
+        missing = {
+            id: sha
+            for id, sha in wanted.items()
+            if facts.repos[id].commit(sha) is None or facts.repos[id].contains(sha) is None
+        }
+        if not missing:
+            return facts
+        query = Query()
+        for number, (id, sha) in enumerate(missing.items()):
+            repo = facts.repos[id]
+            query.repository(f"r{number}", repo.slug, queries.one_commit(query, "commit", repo.branch, sha))
+        answer, repos = self._ask(query), dict(facts.repos)
+        for number, (id, sha) in enumerate(missing.items()):
+            part = self._part(answer, f"r{number}", repos[id].slug)
+            repos[id] = self._with_commit(repos[id], sha, part.get("commit"), part.get("commit_on"))
+        return replace(facts, repos=repos)
+
+    def add_candidates(self, facts: Observation, wanted: dict[str, seen.CandidateQuestion]) -> Observation:
+        """Look each candidate up by tag among the releases already read, and read its `candidate.json`."""
+        tasks = [
+            partial(candidates.find, self._client, self._cache, facts.repos[id], asked) for id, asked in wanted.items()
+        ]
+        return replace(facts, ready={**facts.ready, **dict(zip(wanted, self._client.gather(tasks), strict=True))})
+
+    def add_protection(self, facts: Observation, product: Product) -> Observation:
+        """Rules of the home branch and the environment; what a reader may not see stays None."""
+        home = facts.home
+        assert home.rules is not None
+        rules = add_rulesets(self._client, home.slug, home.branch, home.rules)
+        environment = read_environment(self._client, home.slug, product.environment)
+        return replace(facts.with_home(rules=rules, environment=environment), protection_read=True)
+
+    # --- a plan on its way
+
+    def look_at_home(self, config: Config, product: Product) -> Observation:
+        """The home repository alone."""
+        query, home = Query(), config.home(product)
+        query.repository("home", home.slug, f"...Home {self._home(query, home)}")
+        return self._observation(self._ask(query), home)
+
+    def look(self, goal: Train, *, components: bool = True) -> Observation:
+        """One request for home, changes, pins and releases; one more per candidate whose manifest is not cached.
+
+        Without `components` only the home repository is looked at: all that the publishing job's own token may see.
+        """
+        plan, home = goal.plan, goal.config.home(goal.product)
+        paths = tuple(f.path for f in release_change(goal).files)
+        query = Query()
+        selection = "\n".join(
+            (
+                f"...Home {self._home(query, home)}",
+                queries.change(query, "change", plan.branch, plan.release_branch, paths),
+                queries.change(query, "evidence", plan.branch, plan.evidence_branch, (ledger_path(plan.tag),)),
+            )
+        )
+        query.repository("home", home.slug, selection)
+        pins = plan.pins if components else ()
+        for number, pin in enumerate(pins):
+            query.repository(f"r{number}", pin.slug, queries.pinned(query, pin.ref, pin.sha))
+        answer = self._ask(query)
+        part = self._part(answer, "home", home.slug)
+        facts = replace(
+            self._observation(answer, home),
+            repos={pin.repo: self._pinned(answer, f"r{number}", pin, goal.config) for number, pin in enumerate(pins)},
+            release_change=self._change(part, "change", plan.release_branch, paths),
+            evidence_change=self._change(part, "evidence", plan.evidence_branch, (ledger_path(plan.tag),)),
+        )
+        return self.add_candidates(facts, candidate_questions(goal.config, pins))
+
+    def look_at_run(self, goal: Train, run_id: int) -> tuple[Observation, seen.Run]:
+        """The home repository, one run of it, and who approved it: what the publishing job checks before it acts."""
+        facts = self.look(goal, components=False)
+        run = read_run(self._client, goal.plan.home, run_id)
+        return replace(facts, approvals=read_approvals(self._client, goal.plan.home, run_id)), run
+
+    def answer(self, facts: Observation, goal: Train, ask: Ask) -> Observation:
+        """One of the facts that are too costly to be read at every look."""
+        match ask.what:
+            case "protection":
+                return self.add_protection(facts, goal.product)
+            case "runs":
+                return self._add_runs(facts, goal)
+            case "candidate runs":
+                return self._add_candidate_runs(facts, goal)
+            case "published":
+                return self._add_published(facts, goal)
+
+    def _add_candidate_runs(self, facts: Observation, goal: Train) -> Observation:
+        """The recent dispatched runs of every candidate that is not ready."""
+        missing = [c for c in goal.plan.candidates if (ready := facts.ready.get(c.repo)) is None or ready.problems]
+        runs = self._client.gather([partial(read_runs, self._client, c.slug, c.workflow) for c in missing])
+        return replace(facts, candidate_runs=dict(zip((c.repo for c in missing), runs, strict=True)))
+
+    def _add_published(self, facts: Observation, goal: Train) -> Observation:
+        """Digests and small files of the published release, and the ledger entry that its own follows."""
+        plan = goal.plan
+        released = next(r for r in facts.home.releases if r.tag == plan.tag and not r.draft)
+        facts = self.add_digests(facts, released)
+        small = [a for r in facts.home.releases if r.id == released.id for a in r.assets if a.name in METADATA]
+        data = self._client.gather([partial(self.asset, plan.home, a, _SMALL) for a in small])
+        published = dict(zip((a.name for a in small), data, strict=True))
+        before = previous_entry(tuple(t for t in facts.home.ledger if t != plan.tag), plan.tag)
+        facts = self.add_texts(facts, ledger_files(before))
+        return replace(facts, published=published, signature_valid=_signed(goal.config, published))
+
+    def add_digests(self, facts: Observation, release: seen.Release) -> Observation:
+        """The numbers and digests of one release's assets, which only REST tells."""
+        document = self._client.get(f"/repos/{facts.home.slug}/releases/{release.id}").json
+        others = tuple(r for r in facts.home.releases if r.id != release.id)
+        return facts.with_home(releases=(candidates.release_from_rest(document), *others))
+
+    def asset(self, slug: str, asset: seen.Asset, max_bytes: int) -> bytes:
+        """The bytes of a small asset, compared with the digest that the forge computed."""
+        sink = io.BytesIO()
+        sha256, size = self._client.download(f"/repos/{slug}/releases/assets/{asset.id}", sink, max_bytes=max_bytes)
+        if size != asset.size or (asset.digest and asset.digest != f"sha256:{sha256}"):
+            raise IntegrityError(
+                f"{asset.name} of {slug} arrived with other bytes than the forge announced",
+                remedy="Try again; report it if it stays.",
+            )
+        return sink.getvalue()
+
+    def changed_paths(self, slug: str, older: str, newer: str, prefix: str) -> tuple[str, ...]:
+        """Files below a directory that differ between two commits (the forge lists at most 300: github-facts G22)."""
+        answer = self._client.get(f"/repos/{slug}/compare/{older}...{newer}").json
+        files = graph.convert(answer, _Compared, "a comparison").files
+        return tuple(f.filename for f in files if f.filename.startswith(prefix))
+
+    def changed(self, watch: Watch) -> bool:
+        """Ask for one resource; an unchanged one costs a request that is answered 304 and counts for nothing (G45)."""
+        if watch.kind == "run":
+            run = read_run(self._client, watch.repo, int(watch.id))
+            return watch.seen != ((run.id, run.status, run.conclusion),)
+        return watch.seen != read_checks(self._client, watch.repo, watch.id)
+
+    # --- parts
+
+    def _add_runs(self, facts: Observation, goal: Train) -> Observation:
+        runs = read_runs(self._client, goal.plan.home, goal.product.workflow)
+        ours = sorted((r for r in runs if goal.file.digest in r.title), key=lambda r: -r.id)
+        if not ours:
+            return replace(facts, runs=runs)
+        newest, approvals = ours[0], None
+        if newest.status == "waiting":
+            newest = replace(newest, waiting_for=waiting_environment(self._client, goal.plan.home, newest.id))
+        elif newest.status == "completed":
+            approvals = read_approvals(self._client, goal.plan.home, newest.id)
+        return replace(facts, runs=tuple(newest if r.id == newest.id else r for r in runs), approvals=approvals)
+
+    def _ask(self, query: Query) -> Graph:
+        answer = self._client.graphql(query.text, query.variables)
+        for error in answer.errors:
+            if error.type == "NOT_FOUND" and len(error.path) == 1:
+                raise CredentialError(
+                    f"the forge says: {error.message}",
+                    remedy="Check the name in the configuration, and that the token may read it.",
+                )
+            raise ForgeError(
+                f"the forge could not answer a part: {error.message}", remedy="Try again; report it if it stays."
+            )
+        return answer
+
+    def _part(self, answer: Graph, alias: str, slug: str) -> dict[str, Any]:
+        part = answer.data.get(alias)
+        if not isinstance(part, dict):
+            raise CredentialError(
+                f"{slug} cannot be read", remedy="Check the name in the configuration, and that the token may read it."
+            )
+        return part
+
+    def _home(self, query: Query, home: Repo) -> str:
+        branch = home.branch
+        return "\n".join(
+            (
+                f"head: ref(qualifiedName: {query.value(f'refs/heads/{branch}')}) {{ target {{ oid }} {CLASSIC} }}",
+                queries.file_of(query, "config", f"{branch}:{DEFAULT_FILE}", text=False),
+                queries.file_of(query, "audit", f"{branch}:{AUDIT_PATH}", text=True),
+                queries.folder_of(query, "plans", f"{branch}:release-plans"),
+                queries.folder_of(query, "specs", f"{branch}:release-specs"),
+                queries.folder_of(query, "ledger", f"{branch}:release/ledger"),
+            )
+        )
+
+    def _observation(self, answer: Graph, home: Repo) -> Observation:
+        part = self._part(answer, "home", home.slug)
+        head = graph.optional(part.get("head"), graph.RefNode, "the home branch")
+        if head is None or head.target is None:
+            raise ForgeError(f"{home.slug} has no branch {home.branch}", remedy="Check `branch` in the configuration.")
+        rule = graph.optional(part["head"].get("refUpdateRule"), ClassicRule, "branch protection")
+        config = graph.optional(part.get("config"), graph.BlobNode, "the configuration")
+        audit = self._text(part, "audit", AUDIT_PATH)
+        tags = graph.convert(part["tags"], graph.Refs, "tags")
+        releases = graph.convert(part["releases"], graph.Releases, "releases")
+        branches = graph.convert(part["branches"], graph.Refs, "branches")
+        facts = seen.Home(
+            slug=home.slug,
+            branch=home.branch,
+            head=head.target.oid,
+            config_blob=config.oid if config else None,
+            audit=audit.encode() if audit is not None else None,
+            plans=self._names(part, "plans"),
+            specs=self._names(part, "specs"),
+            ledger=self._names(part, "ledger"),
+            branches=tuple(f"release/{r.name}" for r in branches.nodes),
+            tags={r.name: graph.tag_target(r) for r in self._all_tags(home, tags) if r.target},
+            releases=tuple(map(graph.release_of, self._all_releases(home, releases))),
+            rules=classic_rules(rule),
+        )
+        viewer = graph.convert(answer.data.get("viewer"), graph.Login, "the viewer").login
+        return Observation(now=self._now(), viewer=viewer, home=facts, repos={})
+
+    def _now(self) -> str:
+        return parsedate_to_datetime(self._client.date).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+
+    def _all_tags(self, home: Repo, refs: graph.Refs) -> list[graph.RefNode]:
+        nodes = list(refs.nodes)
+        while refs.page_info.has_next_page and refs.page_info.end_cursor:
+            query = Query()
+            query.repository("home", home.slug, queries.page_of_tags(query, refs.page_info.end_cursor))
+            refs = graph.convert(self._part(self._ask(query), "home", home.slug)["tags"], graph.Refs, "tags")
+            nodes += refs.nodes
+        return nodes
+
+    def _all_releases(self, home: Repo, releases: graph.Releases) -> list[graph.ReleaseNode]:
+        nodes = list(releases.nodes)
+        while releases.page_info.has_next_page and releases.page_info.end_cursor:
+            query = Query()
+            query.repository("home", home.slug, queries.page_of_releases(query, releases.page_info.end_cursor))
+            releases = graph.convert(
+                self._part(self._ask(query), "home", home.slug)["releases"], graph.Releases, "releases"
+            )
+            nodes += releases.nodes
+        return nodes
+
+    def _names(self, part: dict[str, Any], alias: str) -> tuple[str, ...]:
+        tree = graph.optional(part.get(alias), graph.TreeNode, alias)
+        return tuple(e.name.removesuffix(".json") for e in tree.entries if e.name.endswith(".json")) if tree else ()
+
+    def _text(self, part: dict[str, Any], alias: str, what: str) -> str | None:
+        blob = graph.optional(part.get(alias), graph.BlobNode, what)
+        if blob is not None and blob.is_truncated:
+            raise ForgeError(f"{what} is too large to be read in one piece", remedy="Make it smaller.")
+        return blob.text if blob else None
+
+    def _component(self, answer: Graph, alias: str, repo: Repo) -> seen.RepoFacts:
+        part = self._part(answer, alias, repo.slug)
+        facts = self._releases_only(part, repo)
+        ref = graph.optional(part.get("ref"), graph.RefNode, repo.slug)
+        if ref is None or ref.target is None or ref.target.history is None or ref.target.checked is None:
+            return facts
+        checked = {c.oid: graph.commit_of(c) for c in ref.target.checked.nodes}
+        commits = tuple(checked.get(c.oid) or graph.commit_of(c) for c in ref.target.history.nodes)
+        return replace(
+            facts, head=ref.target.oid, commits=commits, more_commits=ref.target.history.page_info.has_next_page
+        )
+
+    def _releases_only(self, part: dict[str, Any], repo: Repo) -> seen.RepoFacts:
+        releases = graph.convert(part["releases"], graph.Releases, f"the releases of {repo.slug}")
+        found = tuple(map(graph.release_of, releases.nodes))
+        return seen.RepoFacts(
+            repo.id, repo.slug, repo.branch, None, (), False, found, more_releases=releases.page_info.has_next_page
+        )
+
+    def _pinned(self, answer: Graph, alias: str, pin: Pin, config: Config) -> seen.RepoFacts:
+        part = self._part(answer, alias, pin.slug)
+        bare = self._releases_only(part, config.repo(pin.repo))
+        return self._with_commit(bare, pin.sha, part.get("commit"), part.get("ref"))
+
+    def _with_commit(self, repo: seen.RepoFacts, sha: str, commit: Any, ref: Any) -> seen.RepoFacts:
+        node = graph.optional(commit, graph.CommitNode, f"{repo.slug} {sha[:7]}") if commit else None
+        on = graph.optional(ref, graph.RefNode, f"{repo.slug} {repo.branch}")
+        others = {**repo.others, **({node.oid: graph.commit_of(node)} if node else {})}
+        # compared from the branch's side, a commit that the branch holds is BEHIND it or IDENTICAL with it
+        contained = on.compare.status in ("BEHIND", "IDENTICAL") if on and on.compare else None
+        return replace(repo, others=others, reachable={**repo.reachable, sha: contained if node else False})
+
+    def _change(self, part: dict[str, Any], alias: str, branch: str, paths: tuple[str, ...]) -> seen.ChangeFacts:
+        ref = graph.optional(part.get(alias), graph.RefNode, branch)
+        base = graph.optional(part.get(f"{alias}_base"), graph.RefNode, branch)
+        pulls = graph.convert(part.get(f"{alias}_pulls"), graph.Pulls, "pull requests").nodes
+        head = ref.target if ref else None
+        merged = [p for p in pulls if p.state == "MERGED"]
+        newest = next(iter(merged or pulls), None)
+        checks = graph.checks_of(head.check_suites) if head and newest and newest.head_ref_oid == head.oid else None
+        return seen.ChangeFacts(
+            name=branch,
+            branch=head.oid if head else None,
+            on_branch={p: self._blob(part, f"{alias}_head{i}") for i, p in enumerate(paths)},
+            on_base={p: self._blob(part, f"{alias}_base{i}") for i, p in enumerate(paths)},
+            pull=graph.pull_of(newest, checks) if newest else None,
+            behind=bool(base and base.compare and base.compare.behind_by),
+        )
+
+    def _blob(self, part: dict[str, Any], alias: str) -> str | None:
+        blob = graph.optional(part.get(alias), graph.BlobNode, alias)
+        return blob.oid if blob else None
+
+
+def _signed(config: Config, published: dict[str, bytes]) -> bool | None:
+    """Whether the manifest's signature verifies against the pinned key; None when one of the two is missing."""
+    if MANIFEST not in published or SIGNATURE not in published:
+        return None
+    try:
+        verify(config.policy.manifest_key, published[MANIFEST], published[SIGNATURE].decode("ascii", "replace"))
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""`assemble`: in the publishing run, before the approval: fetch the sealed candidates and lay out `dist/`. Signs nothing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ms_release.cli.common import Session, Settings, connect, standard_options
+
+if TYPE_CHECKING:
+    from ms_release.adapters.http import Client
+    from ms_release.cli.checkout import Merged
+    from ms_release.core.candidate import Candidate
+    from ms_release.core.observation import Observation
+
+
+@click.command()
+@click.argument("tag")
+@click.option("--plan-digest", required=True, metavar="SHA256", help="The plan that was approved for publication.")
+@click.option("--seal", required=True, metavar="SHA256", help="The seal the run was started with.")
+@click.option("--out", default="dist", metavar="DIR", help="Where to lay out the files; must be new or empty.")
+@standard_options
+def assemble(settings: Settings, tag: str, plan_digest: str, seal: str, out: str) -> None:
+    """Fetch and verify the candidates of a release and lay out its files.
+
+    Runs in the publishing workflow, in a full checkout of the home repository. The same plan always gives the same
+    bytes. MS_CANDIDATES_TOKEN reads draft candidates of other repositories.
+
+    \b
+    Example:
+      ms release content assemble v1.2.0 --plan-digest … --seal … --out dist
+    """
+    from ms_release.cli.checkout import check_seal, read_merged
+
+    session = Session(settings, "content")
+    merged = read_merged(session, tag, plan_digest)
+    client = connect(session.config.forge.url, settings.output, os.environ.get("MS_CANDIDATES_TOKEN", ""))
+    facts = _look(client, merged)
+    check_seal(merged, {id: ready.digest for id, ready in facts.ready.items() if ready}, seal)
+    dist = _fresh(Path(out))
+    with tempfile.TemporaryDirectory() as fetched:
+        candidates = _fetch(client, merged, facts, Path(fetched), dist)
+        _lay_out(merged, candidates, Path(fetched), dist)
+    names = sorted(p.name for p in dist.iterdir() if p.is_file())
+    settings.output.data(f"{tag}: {len(names)} files in {dist}\n" + "\n".join(f"  {name}" for name in names))
+    settings.output.document({"tag": tag, "files": names})
+
+
+def _look(client: Client, merged: Merged) -> Observation:
+    """The facts that the plan stands on, once more; raises StalePlanError when one of them has moved."""
+    from ms_release.adapters.candidates import Cache
+    from ms_release.adapters.github_read import GitHubReader
+    from ms_release.core import stale
+    from ms_release.errors import StalePlanError
+
+    facts = GitHubReader(client, Cache(None)).look(merged.goal)
+    if moved := stale.moved_facts(merged.goal.plan, merged.goal.config, facts):
+        blocked = stale.blocked(merged.goal.plan, moved)
+        raise StalePlanError(blocked.cause, remedy=blocked.remedy)
+    return facts
+
+
+def _fresh(dist: Path) -> Path:
+    from ms_release.adapters.dist import CANDIDATES
+    from ms_release.errors import UsageError
+
+    if dist.exists() and any(dist.iterdir()):
+        raise UsageError(f"{dist} is not empty", remedy="Name a new directory: a release is never laid out over another.")
+    (dist / CANDIDATES).mkdir(parents=True)
+    return dist
+
+
+def _fetch(client: Client, merged: Merged, facts: Observation, fetched: Path, dist: Path) -> dict[str, Candidate]:
+    from ms_release.adapters.dist import CANDIDATES
+    from ms_release.adapters.fetch import fetch
+    from ms_release.core.candidate import MANIFEST_NAME
+
+    candidates = {}
+    for pinned in merged.goal.plan.candidates:
+        ready = facts.ready[pinned.repo]
+        assert ready is not None
+        target = fetched / pinned.repo
+        candidates[pinned.repo] = fetch(client, pinned.slug, ready.release.id, target, expect_digest=ready.digest)
+        (dist / CANDIDATES / f"{pinned.repo}.json").write_bytes((target / MANIFEST_NAME).read_bytes())
+    return candidates
+
+
+def _lay_out(merged: Merged, candidates: dict[str, Candidate], fetched: Path, dist: Path) -> None:
+    from ms_release.adapters.dist import lay_out
+    from ms_release.adapters.files import digests
+    from ms_release.core.candidate import CHECKSUMS_NAME, render_checksums
+    from ms_release.core.manifest import make_manifest, render_manifest
+    from ms_release.core.spec import parse_spec
+    from ms_release.core.train import render_spec
+    from ms_release.core.verify import MANIFEST
+
+    product = merged.goal.product
+    lay_out(product, candidates, fetched, dist)
+    files = [dist / a.filename for a in product.assets]
+    sums = {path.name: sha256 for path, sha256 in digests(files).items()}
+    sizes = {path.name: (path.stat().st_size, sums[path.name]) for path in files}
+    manifest = render_manifest(make_manifest(parse_spec(render_spec(merged.goal)), merged.committed_at, sizes))
+    (dist / MANIFEST).write_bytes(manifest)
+    sums[MANIFEST] = digests([dist / MANIFEST])[dist / MANIFEST]
+    (dist / CHECKSUMS_NAME).write_bytes(render_checksums(sums))

@@ -1,0 +1,135 @@
+"""What every command of a product shares: its options, and the session of configuration, forge and output behind them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ms_release.cli.output import Output, begin
+from ms_release.config import DEFAULT_FILE, Config, Product, parse
+from ms_release.core.model import File
+from ms_release.errors import UsageError
+
+if TYPE_CHECKING:
+    from ms_release.adapters.github_read import GitHubReader
+    from ms_release.adapters.github_write import GitHubWriter
+    from ms_release.adapters.http import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+CONFIG_LIMIT = 1024 * 1024
+
+
+@dataclass
+class Settings:
+    """The options that every command has."""
+
+    config_file: Path
+    output: Output
+
+
+def standard_options(command: F) -> F:
+    """`--json`, `--config`, `-v/-q`, `--no-color`: handed to the command as one `settings`."""
+
+    def settled(
+        *args: Any, as_json: bool, config_file: str, verbose: int, quiet: bool, no_color: bool, **kwargs: Any
+    ) -> Any:
+        output = Output(as_json=as_json, verbose=-1 if quiet else verbose, color=False if no_color else None)
+        return command(*args, settings=Settings(Path(config_file), begin(output)), **kwargs)
+
+    settled.__doc__, settled.__name__ = command.__doc__, command.__name__
+    settled.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in (
+        click.option("--no-color", is_flag=True, help="No colours, on a terminal either."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress."),
+        click.option("-v", "--verbose", count=True, help="Say more."),
+        click.option("--config", "config_file", default=DEFAULT_FILE, metavar="FILE", help="The configuration."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+    ):
+        settled = option(settled)
+    return settled  # type: ignore[return-value]
+
+
+class Session:
+    """One command's configuration, its connection to the forge, and what it prints through."""
+
+    def __init__(self, settings: Settings, product_id: str) -> None:
+        from ms_release.adapters import system
+
+        self.output = settings.output
+        self.clock = system.Clock()
+        data = read_config(settings.config_file)
+        self.config: Config = parse(data.decode(), str(settings.config_file))
+        self.config_blob = File(DEFAULT_FILE, data).blob
+        self.product: Product = self.config.product(product_id)
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """The connection, made when it is first needed."""
+        if self._client is None:
+            self._client = connect(self.config.forge.url, self.output)
+        return self._client
+
+    @property
+    def reader(self) -> GitHubReader:
+        """The reading side."""
+        from ms_release.adapters.candidates import Cache
+        from ms_release.adapters.github_read import GitHubReader
+
+        return GitHubReader(self.client, Cache(cache_directory() / "candidates"))
+
+    def writer(self, dist: Path | None = None) -> GitHubWriter:
+        """The writing side."""
+        from ms_release.adapters.github_write import GitHubWriter
+
+        return GitHubWriter(self.client, dist)
+
+
+def connect(forge_url: str, output: Output, token: str = "") -> Client:
+    """A client of the forge with the operator's token (or another one). Raises CredentialError when there is none."""
+    from urllib.parse import urlsplit
+
+    from ms_release.adapters import credentials, system
+    from ms_release.adapters.http import Client
+
+    clock = system.Clock()
+    found = credentials.endpoints(os.environ, forge_url)
+    token = token or credentials.find_token(os.environ, urlsplit(found.server).hostname or "github.com")[0]
+    output.hide(token, *(os.environ.get(name, "") for name in SECRETS))
+    return Client(
+        api_url=found.api,
+        graphql_url=found.graphql,
+        token=token,
+        clock=clock.now,
+        sleep=clock.sleep,
+        etags=cache_directory() / "etags",
+        on_wait=lambda reason, seconds: output.say(f"{reason}: waiting {seconds:.0f} s"),
+    )
+
+
+SECRETS = ("GH_TOKEN", "GITHUB_TOKEN", "MS_CANDIDATES_TOKEN", "MS_MANIFEST_KEY", "MS_CANDIDATE_KEY")
+
+
+def cache_directory() -> Path:
+    """Where caches are kept; losing them costs requests only."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "ms-release"
+
+
+def read_config(file: Path) -> bytes:
+    """The configuration's bytes. Raises UsageError where it is missing."""
+    from ms_release.adapters.files import read_limited
+
+    if not file.exists():
+        raise UsageError(
+            f"there is no configuration {file}",
+            remedy="Run the command in a clone of the home repository, or name the file with --config.",
+            next_command=f"ms release {' '.join(sys.argv[2:3])} --config path/to/{DEFAULT_FILE}".replace("  ", " "),
+        )
+    return read_limited(file, CONFIG_LIMIT)

@@ -1,0 +1,52 @@
+"""`forge serve`: the embedded forge alone, for people and other programs."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import click
+
+from ms_release.cli.common import Settings, standard_options
+
+
+@click.group()
+def forge() -> None:
+    """The embedded GitHub-compatible forge.
+
+    \b
+    Example:
+      ms release forge serve --data /tmp/world
+    """
+
+
+@forge.command()
+@click.option("--data", default=".ms/forge", metavar="DIR", help="Where the forge keeps its data.")
+@click.option("--world", metavar="FILE", help="Make this world first (default: the example organisation).")
+@click.option("--port", default=0, help="The port on loopback (default: the last one, else a free one).")
+@standard_options
+def serve(settings: Settings, data: str, world: str | None, port: int) -> None:
+    """Serve the embedded forge on loopback until interrupted.
+
+    An empty data directory is filled with the example organisation or the given world.
+
+    \b
+    Example:
+      ms release forge serve --data /tmp/world --port 8080
+    """
+    from ms_release.forge.serve import Server
+    from ms_release.forge.world import EXAMPLE, build, is_made
+
+    root = Path(data)
+    if not is_made(root):
+        settings.output.say(f"making the world in {root}")
+        build(Path(world) if world else EXAMPLE, root)
+    server = Server(root, port)
+    server.start()
+    output = settings.output
+    output.data(f"serving {root} at {server.url}\n  export GITHUB_API_URL={server.url}/api/v3 GH_TOKEN=alice-token")
+    output.document({"url": server.url, "api": f"{server.url}/api/v3", "graphql": f"{server.url}/api/graphql"})
+    try:
+        threading.Event().wait()
+    finally:
+        server.stop()

@@ -1,0 +1,159 @@
+"""`ms` and `ms-release`: argv → one command, and the only place where the program ends.
+
+Commands are imported when they run, so that help costs no network library.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ms_release.errors import MsError
+
+PRODUCT_VERBS = ("plan", "prepare", "publish", "approve", "verify", "assemble", "promote")
+
+
+class Lazy(click.Group):
+    """A group whose commands are `module:attribute` until they are asked for."""
+
+    def __init__(self, *args: Any, commands_at: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._at:
+            return None
+        module, _, attribute = self._at[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"ms_release.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with one line each, from a table, so that listing them imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES[self._at[name]]) for name in self._at])
+        formatter.write("\n")
+
+
+SUMMARIES = {
+    "status:status": "where every product's release stands, and what to type next",
+    "content:content": "the product “content”: plan, prepare, publish, approve, verify",
+    "plan:plan": "choose green commits and say why; writes a plan file",
+    "prepare:prepare": "build missing candidates, bring the plan through a pull request",
+    "publish:publish": "start the publishing run, wait for the approval, compare, record",
+    "approve:approve": "for release managers: look at what is waiting, and approve it",
+    "verify:verify": "check a published release from outside",
+    "assemble:assemble": "in the publishing run: fetch candidates, lay out the files",
+    "promote:promote": "in the publishing run, behind the environment: sign and publish",
+    "candidate:candidate": "build, verify, fetch and list candidates",
+    "rehearse:rehearse": "the whole release, offline, on the embedded forge",
+    "forge:forge": "the embedded forge alone",
+}
+
+_CONTENT = {verb: f"{verb}:{verb}" for verb in PRODUCT_VERBS}
+_RELEASE = {
+    "status": "status:status",
+    "plan": _CONTENT["plan"],
+    "prepare": _CONTENT["prepare"],
+    "publish": _CONTENT["publish"],
+    "content": "content:content",
+    "candidate": "candidate:candidate",
+    "rehearse": "rehearse:rehearse",
+    "forge": "forge:forge",
+}
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+
+@click.group(cls=Lazy, commands_at=_RELEASE, context_settings=_SETTINGS, invoke_without_command=True)
+@click.pass_context
+def release(ctx: click.Context) -> None:
+    """Ship one product from many repositories: plan, prepare, publish.
+
+    Without a command: `status`. Everything can be stopped and typed again.
+
+    \b
+    Example:
+      ms release plan --channel beta --auto
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(release.get_command(ctx, "status"))  # type: ignore[arg-type]
+
+
+@click.group(context_settings=_SETTINGS)
+def root() -> None:
+    """Release operations for products made of many repositories."""
+
+
+root.add_command(release)
+
+
+def content_verbs() -> dict[str, str]:
+    """The verbs of a product, for the group that names the product."""
+    return _CONTENT
+
+
+def ms() -> None:
+    """Entry point `ms`."""
+    sys.exit(run(root, sys.argv[1:], "ms"))
+
+
+def ms_release() -> None:
+    """Entry point `ms-release`: `ms-release plan` is `ms release plan`."""
+    sys.exit(run(release, sys.argv[1:], "ms-release"))
+
+
+def run(command: click.Command, arguments: list[str], name: str) -> int:
+    """Run one command line and return its exit code; every error ends here, in words and never in a traceback."""
+    from ms_release.adapters.system import interruptible
+
+    try:
+        with interruptible():
+            code = command.main(arguments, prog_name=name, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except click.Abort:
+        return 130
+    except MsError as error:
+        return _end(lambda: show_error(error), error.exit_code)
+    except BrokenPipeError:
+        return 141
+    except Exception as error:
+        return _end(lambda: show_bug(error), 1)
+
+
+def _end(show: Callable[[], None], code: int) -> int:
+    show()
+    return code
+
+
+def show_error(error: MsError) -> None:
+    """Cause, remedy and next command, on stderr; one JSON document on stdout where JSON was asked for."""
+    from ms_release.cli.output import current
+
+    current().error(error)
+
+
+def show_bug(error: Exception) -> None:
+    """A bug: what happened in one line, and the traceback only with MS_DEBUG set."""
+    import os
+    import traceback
+
+    from ms_release.cli.output import current
+
+    if os.environ.get("MS_DEBUG"):
+        traceback.print_exception(error)
+    bug = MsError(
+        f"this is a bug of ms: {type(error).__name__}: {error}",
+        remedy="Please report it with the output of the same command under MS_DEBUG=1. Running it again is safe.",
+    )
+    current().error(bug)

@@ -1,0 +1,124 @@
+"""What a command says: data on stdout, progress and errors on stderr, one JSON document where it was asked for.
+
+Everything passes the redactor; text from outside is made harmless before it gets here or by `clean`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, TextIO
+
+from ms_release.adapters.redact import Redactor
+from ms_release.core.sanitize import stop, terminal, terminal_line, workflow_command
+from ms_release.errors import MsError
+
+SCHEMA = 1
+
+
+class Output:
+    """The two streams of one command."""
+
+    def __init__(self, *, as_json: bool = False, verbose: int = 0, color: bool | None = None) -> None:
+        self.as_json = as_json
+        self.verbose = verbose
+        self.in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
+        self.color = _wants_color(sys.stderr) if color is None else color
+        self._redactor = Redactor([])
+        self._live = False
+
+    def hide(self, *secrets: str) -> None:
+        """Texts that must never leave this process."""
+        self._redactor = Redactor([s for s in secrets if s])
+
+    def data(self, text: str) -> None:
+        """The answer, for people."""
+        if not self.as_json:
+            self._write(sys.stdout, text)
+
+    def document(self, body: dict[str, Any]) -> None:
+        """The answer, for programs: one versioned JSON document."""
+        if self.as_json:
+            self._write(sys.stdout, json.dumps({"schema": SCHEMA, **body}, indent=2))
+
+    def say(self, text: str) -> None:
+        """One line of what has happened."""
+        if self.verbose >= 0:
+            self._write(sys.stderr, f"  {terminal_line(text)}")
+
+    def wait(self, text: str) -> None:
+        """What is being waited for: one changing line on a terminal, nothing elsewhere but the first time."""
+        if self.verbose < 0 or not sys.stderr.isatty():
+            return
+        width = _width()
+        line = self._redactor.text(terminal_line(text))[: width - 3]
+        sys.stderr.write(f"\r\x1b[2K  {line}")
+        sys.stderr.flush()
+        self._live = True
+
+    def error(self, error: MsError) -> None:
+        """How a command ended other than well: cause, remedy, next command."""
+        self.document(
+            {
+                "error": {
+                    "exit": error.exit_code,
+                    "kind": type(error).__name__,
+                    "cause": error.cause,
+                    "remedy": error.remedy,
+                    "next": error.next_command,
+                }
+            }
+        )
+        if self.in_actions and not self.as_json:
+            self._write(sys.stdout, f"::error::{workflow_command(self._redactor.text(error.cause))}", raw=True)
+        word = "waiting" if error.exit_code == 4 else "interrupted" if error.exit_code > 128 else "error"
+        self._write(sys.stderr, f"{self._paint(word, '33' if error.exit_code == 4 else '31')}: {terminal_line(error.cause)}")
+        if error.remedy:
+            self._write(sys.stderr, f"  {terminal_line(error.remedy)}")
+        if error.next_command:
+            self._write(sys.stderr, f"  next: {terminal_line(error.next_command)}")
+
+    def _paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.color else text
+
+    def _write(self, stream: TextIO, text: str, *, raw: bool = False) -> None:
+        if self._live:
+            sys.stderr.write("\r\x1b[2K")
+            self._live = False
+        text = self._redactor.text(text)
+        if self.in_actions and not raw:
+            text = stop(text)
+        stream.write(text + "\n")
+        stream.flush()
+
+
+_current: Output | None = None
+
+
+def current() -> Output:
+    """The output of the command that runs; a plain one before there is any."""
+    return _current or Output()
+
+
+def begin(output: Output) -> Output:
+    """Make this the output of the command that runs."""
+    global _current  # noqa: PLW0603 - one process runs one command
+    _current = output
+    return output
+
+
+def clean(text: str) -> str:
+    """Text from outside, harmless on a terminal."""
+    return terminal(text)
+
+
+def _wants_color(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        return 80

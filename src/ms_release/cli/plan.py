@@ -1,0 +1,97 @@
+"""`plan`: observe, select, judge, and write down what a release would be. Reads only; a read token is enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ms_release.cli.common import Session, Settings
+from ms_release.cli.options import planning_options
+from ms_release.core.planning import Intent
+from ms_release.errors import BlockedError, UsageError, WaitingError
+
+
+@click.command()
+@planning_options
+@click.option("--out", metavar="FILE", help="Where to write the plan (default .ms/PRODUCT-TAG.plan.json).")
+def plan(settings: Settings, out: str | None, **options: Any) -> None:
+    """Choose the commits of a release and say why; write the plan.
+
+    Nothing on the forge changes. The plan shows each pin with its reason, each gate with its verdict, and every effect
+    that prepare and publish will have.
+
+    \b
+    Examples:
+      ms release plan --channel beta --auto
+      ms release plan --channel beta --auto --repo core=<commit>
+    """
+    from ms_release.cli.planner import Continued, Nothing, Planner, parse_pairs
+
+    session = Session(settings, "content")
+    intent = make_intent(options)
+    found = Planner(session, intent, parse_pairs(options["refs"], "--ref")).plan()
+    match found:
+        case Nothing():
+            settings.output.data(f"nothing to release: {found.tag} is exactly what would be released now")
+            settings.output.document({"nothing": found.tag})
+        case Continued():
+            tag = found.goal.plan.tag
+            raise WaitingError(
+                f"{tag} is under way",
+                remedy="Finish it first; its plan is continued, not made again.",
+                next_command=f"ms release publish --channel {found.goal.plan.channel} --auto --watch",
+            )
+        case _:
+            _show(settings, found, out)
+
+
+def make_intent(options: dict[str, Any]) -> Intent:
+    """The operator's words as an intent. Raises UsageError for words that contradict each other."""
+    from ms_release.cli.planner import parse_shas, read_notes
+
+    if options["channel"] is None:
+        raise UsageError("no channel is named", remedy="Say --channel beta or --channel stable.")
+    if options["source"] and (options["channel"] != "stable" or options["repos"]):
+        raise UsageError("--from promotes a beta to stable as it is", remedy="Use it with --channel stable and without --repo.")
+    if options["tag"] and options["bump"]:
+        raise UsageError("--tag and --bump both say the version", remedy="Say one of them.")
+    return Intent(
+        channel=options["channel"],
+        auto=options["auto"],
+        bump=options["bump"],
+        tag=options["tag"],
+        source=options["source"],
+        explicit=parse_shas(options["repos"]),
+        notes=read_notes(options["notes_file"]),
+    )
+
+
+def _show(settings: Settings, found: Any, out: str | None) -> None:
+    from ms_release.adapters.files import write_private
+    from ms_release.core.predict import keys, predict
+    from ms_release.render.text import plan_text
+
+    file = found.goal.file
+    actions = predict(found.goal, found.facts)
+    path = Path(out or f".ms/{file.plan.product}-{file.plan.tag}.plan.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_private(path, file.data)
+    output = settings.output
+    output.data(plan_text(file, found.draft.findings, actions))
+    output.document(
+        {
+            "plan": str(path),
+            "digest": file.digest,
+            "tag": file.plan.tag,
+            "pins": [{"repo": p.repo, "sha": p.sha, "select": p.select, "reason": p.reason} for p in file.plan.pins],
+            "gates": [{"code": f.code, "subject": f.subject, "outcome": f.outcome, "message": f.message} for f in found.draft.findings],
+            "blocked": bool(found.draft.blocking),
+            "actions": keys(actions),
+        }
+    )
+    if found.draft.blocking:
+        first = found.draft.blocking[0]
+        raise BlockedError(f"{len(found.draft.blocking)} gate(s) forbid {file.plan.tag}: {first.code} {first.subject}: {first.message}", remedy=first.remedy)
+    output.data(f"\nwritten to {path}\nnext: ms release prepare --plan {path}")

@@ -1,0 +1,194 @@
+"""From an intent to a plan: the looks at the forge, in the order in which one answer tells what to ask next."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from ms_release.adapters.files import read_limited
+from ms_release.cli.common import Session
+from ms_release.config import Config, Product
+from ms_release.core import planning, spec, unfinished
+from ms_release.core.action import Ask
+from ms_release.core.model import Pin
+from ms_release.core.observation import Observation
+from ms_release.core.plan import MAX_BYTES, PlanFile, make_file, parse_file, plan_path, spec_path
+from ms_release.core.planning import Draft, Intent, Parts, Previous
+from ms_release.core.train import Train, candidate_questions
+from ms_release.errors import BlockedError, UsageError
+from ms_release.ports import Reader
+
+NOTES_LIMIT = 100_000
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan that was made, with its gates and the facts it was made from."""
+
+    goal: Train
+    draft: Draft
+    facts: Observation
+
+
+@dataclass(frozen=True)
+class Continued:
+    """A plan that is already on its way."""
+
+    goal: Train
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The newest release is exactly what would be released now."""
+
+    tag: str
+
+
+class Planner:
+    """Makes one plan from one intent; `refs` puts other branches in the place of the configured ones."""
+
+    def __init__(self, session: Session, intent: Intent, refs: dict[str, str]) -> None:
+        self._session = session
+        self._config: Config = _with_refs(session.config, session.product, refs)
+        self._product: Product = self._config.product(session.product.id)
+        self._intent = intent
+        self._reader: Reader = session.reader
+
+    def plan(self) -> Planned | Continued | Nothing:
+        """Continue, find nothing to do, or make a new plan, in this order."""
+        facts = self._reader.survey(self._config, self._product)
+        before_tag = self._intent.source or planning.previous_tag(facts, self._intent.channel)
+        if unrecorded := unfinished.unrecorded_tags(facts):
+            return Continued(self._train(self._reader.read_plans(facts, unrecorded[:1]), unrecorded[0]))
+        open_tags = unfinished.open_tags(facts)
+        plans = self._reader.read_plans(facts, open_tags)
+        facts = facts.with_home(held=tuple(plans))
+        if self._intent.auto and (found := self._unfinished(plans)) is not None:
+            return Continued(found)
+        before = self._previous(facts, before_tag)
+        facts = self._reader.add_commits(facts, self._wanted_commits(before))
+        pins = planning.select_pins(self._config, self._product, self._intent, facts, before)
+        facts = self._reader.add_candidates(facts, candidate_questions(self._config, pins))
+        if self._intent.auto and before and planning.is_released(pins, before, self._intent.channel, facts):
+            return Nothing(before.tag)
+        facts = self._reader.add_protection(facts, self._product)
+        parts = Parts(pins, before, self._session.config_blob)
+        draft = planning.make_draft(self._config, self._product, self._intent, facts, parts)
+        created_at = facts.now[:19] + "Z"
+        file = make_file(draft.plan, created_at=created_at, created_by=facts.viewer)
+        return Planned(Train(self._session.config, self._session.product, file), draft, facts)
+
+    def _unfinished(self, plans: dict[str, str]) -> Train | None:
+        """The oldest release of this channel that is under way and can still be published."""
+        for tag in plans:
+            goal = self._train(plans, tag)
+            if goal.plan.channel != self._intent.channel or goal.plan.product != self._product.id:
+                continue
+            facts = self._reader.look(goal)
+            if goal.plan.tag in facts.home.plans:
+                facts = self._reader.answer(facts, goal, Ask("runs"))
+            why = unfinished.why_dead(goal, facts)
+            if not why:
+                return goal
+            self._session.output.say(f"{tag} cannot be published any more ({why}): its version is burned")
+        return None
+
+    def _train(self, plans: dict[str, str], tag: str) -> Train:
+        if tag not in plans:
+            raise BlockedError(f"the plan of {tag} cannot be read", remedy="Look at release-plans/ in the home repository.")
+        file = parse_file(plans[tag].encode(), plan_path(tag))
+        return Train(self._session.config, self._session.product, file)
+
+    def _previous(self, facts: Observation, tag: str | None) -> Previous | None:
+        """The pins of the release before: from its plan, or from the spec of a release that was made without one."""
+        if tag is None:
+            return None
+        facts = self._reader.add_texts(facts, (plan_path(tag), spec_path(tag)))
+        plan_text, spec_text = facts.home.texts.get(plan_path(tag)), facts.home.texts.get(spec_path(tag))
+        if plan_text is not None:
+            plan = parse_file(plan_text.encode(), plan_path(tag)).plan
+            pins = tuple(_from_plan(p, tag) for p in plan.pins)
+            return Previous(tag, pins, plan.candidates)
+        if spec_text is None:
+            raise BlockedError(f"neither plan nor spec of the previous release {tag} can be read", remedy="Restore release-specs/ in the home repository.")
+        pins = tuple(
+            Pin(r.id, self._config.repo(r.id).slug, r.url, r.ref, r.sha, "explicit", f"from the spec of {tag}")
+            for r in spec.parse_spec(spec_text.encode()).repos
+            if r.id in self._product.repos
+        )
+        return Previous(tag, pins)
+
+    def _wanted_commits(self, before: Previous | None) -> dict[str, str]:
+        carried = {p.repo: p.sha for p in before.pins if p.repo in self._product.repos} if before else {}
+        select = {r.id: r.select for r in self._config.components(self._product)}
+        needed = {id: sha for id, sha in carried.items() if select[id] == "carry" or self._intent.source}
+        return {**needed, **{id: sha for id, sha in self._intent.explicit.items() if id in self._product.repos}}
+
+
+def _from_plan(pin: Pin, tag: str) -> Pin:
+    """A pin of an earlier plan; its evidence says where it comes from once the forge no longer keeps the checks."""
+    evidence = tuple(e if e.source != "forge" else replace(e, source=tag) for e in pin.evidence)
+    return replace(pin, evidence=evidence)
+
+
+def _with_refs(config: Config, product: Product, refs: dict[str, str]) -> Config:
+    unknown = sorted(set(refs) - set(product.repos))
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} is not a repository of {product.id}", remedy=f"Known: {', '.join(product.repos)}.")
+    repos = tuple(replace(r, branch=refs[r.id]) if r.id in refs else r for r in config.repos)
+    return replace(config, repos=repos)
+
+
+def parse_pairs(pairs: tuple[str, ...], option: str) -> dict[str, str]:
+    """`ID=VALUE` options as a table. Raises UsageError for another shape or an id given twice."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        id, equals, value = pair.partition("=")
+        if not equals or not id or not value or id in found:
+            raise UsageError(f"{option} {pair!r} is not ID=VALUE, or its id occurs twice", remedy=f"Write {option} core=…, once per id.")
+        found[id] = value
+    return found
+
+
+def parse_shas(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`--repo ID=SHA`: full commit ids only, so that what is meant cannot change."""
+    found = parse_pairs(pairs, "--repo")
+    for id, sha in found.items():
+        if not re.fullmatch(r"[0-9a-f]{40}", sha):
+            raise UsageError(f"--repo {id}={sha!r} is not a full commit id", remedy="Give all 40 hexadecimal digits.")
+    return found
+
+
+def read_notes(file: str | None) -> str:
+    """The operator's own notes. Raises UsageError when they are not a readable text."""
+    if file is None:
+        return ""
+    path = Path(file)
+    if not path.is_file():
+        raise UsageError(f"there is no file {file}", remedy="Name a Markdown file.")
+    try:
+        return read_limited(path, NOTES_LIMIT).decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text", remedy="Name a Markdown file.") from None
+
+
+def read_plan(file: str, session: Session, notes: str) -> Train:
+    """A plan file of the operator. Raises DamagedError, or UsageError when it is of another product or configuration."""
+    path = Path(file)
+    if not path.is_file():
+        raise UsageError(f"there is no plan {file}", remedy="Make one with `plan`.", next_command="ms release plan --channel beta --auto")
+    plan_file: PlanFile = parse_file(read_limited(path, MAX_BYTES), file)
+    plan = plan_file.plan
+    if plan.product != session.product.id:
+        raise UsageError(f"{file} is a plan of {plan.product}", remedy=f"Use it with: ms release {plan.product} …")
+    if plan.config != session.config_blob:
+        raise BlockedError(
+            f"{file} was made under another configuration ({plan.config[:7]}, here {session.config_blob[:7]})",
+            remedy="Use the configuration of the home branch, and plan again if it changed.",
+        )
+    if notes and notes != plan.notes:
+        raise UsageError(f"{file} was made without these notes", remedy="Notes are part of a plan: plan again with --notes-file.")
+    return Train(session.config, session.product, plan_file)

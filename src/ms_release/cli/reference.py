@@ -1,0 +1,81 @@
+"""Writes docs/reference.md from the commands themselves, so that the reference cannot lie (`./dev reference`)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from ms_release import errors
+
+HEADER = """\
+# Reference of the commands
+
+Written by `./dev reference` from the commands' own help; do not edit. `ms-release` is a second name of `ms release`.
+"""
+SIGNALS = "Interrupted by SIGINT (130) or SIGTERM (143); the same command goes on where it stopped."
+WIDTH = 80
+
+
+def walk(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Every command below `command` as the context that its help is rendered in, groups before what they hold."""
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
+    yield context
+    if isinstance(command, click.Group):
+        for child_name in command.list_commands(context):
+            child = command.get_command(context, child_name)
+            if child is None:
+                raise LookupError(f"{context.command_path} lists {child_name}, which it does not have")
+            if not child.hidden:
+                yield from walk(child, child_name, context)
+
+
+def exit_codes() -> dict[int, list[str]]:
+    """What each exit code means, from the classes that carry them (SPEC 3)."""
+    meanings: dict[int, list[str]] = {0: ["Done, or nothing to do."], 1: ["A bug of this program."]}
+    waiting = [errors.MsError]
+    while waiting:
+        parent = waiting.pop(0)
+        waiting += parent.__subclasses__()
+        code = parent.exit_code
+        if parent is not errors.MsError and parent is not errors.Interrupted:
+            meanings.setdefault(code, []).append((parent.__doc__ or "").splitlines()[0])
+    return dict(sorted(meanings.items()))
+
+
+def render(root: click.Command) -> str:
+    """The whole page for the program whose outermost command is `root`."""
+    parts = [HEADER, "## Exit codes\n\n| code | meaning |\n|---|---|"]
+    parts += [f"| {code} | {' '.join(texts)} |" for code, texts in exit_codes().items()]
+    parts.append(f"| 130, 143 | {SIGNALS} |")
+    first_path: dict[int, str] = {}
+    for context in walk(root, "ms"):
+        path = context.command_path
+        parts.append(f"\n## `{path}`\n")
+        same = first_path.setdefault(id(context.command), path)
+        if same != path:
+            parts.append(f"The same as `{same}`.")
+        else:
+            parts.append(f"```text\n{context.get_help()}\n```")
+    return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write docs/reference.md below the current directory; with `--check` compare, and answer 3 when it differs."""
+    from ms_release.cli.main import root
+
+    page = Path("docs/reference.md")
+    text = render(root)
+    if arguments == ["--check"]:
+        if page.is_file() and page.read_text(encoding="utf-8") == text:
+            return 0
+        click.echo(f"{page} does not say what the commands say.\nType: ./dev reference", err=True)
+        return errors.BlockedError.exit_code
+    page.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

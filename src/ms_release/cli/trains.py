@@ -1,0 +1,122 @@
+"""Carrying a plan out: which plan `prepare` and `publish` are about, and the loop that brings it to its goal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ms_release.cli.common import Session, Settings
+from ms_release.core.action import Ask, Done, Next, Wait, Watch
+from ms_release.core.observation import Observation
+from ms_release.core.train import Train
+from ms_release.errors import BlockedError, UsageError
+from ms_release.ports import Reader
+
+Decider = Callable[[Train, Observation], Next]
+
+
+class TrainSight:
+    """Looking at one plan on its way."""
+
+    def __init__(self, reader: Reader, goal: Train) -> None:
+        self._reader = reader
+        self._goal = goal
+
+    def look(self) -> Observation:
+        """The facts now."""
+        return self._reader.look(self._goal)
+
+    def answer(self, facts: Observation, ask: Ask) -> Observation:
+        """The same facts with those that were asked for."""
+        return self._reader.answer(facts, self._goal, ask)
+
+    def changed(self, watch: Watch) -> bool:
+        """Whether a watched resource has changed."""
+        return self._reader.changed(watch)
+
+
+def find_train(session: Session, options: dict[str, Any]) -> Train | str:
+    """The plan that is meant: a file, the one under way, or a new one; a text when there is nothing to release.
+
+    Raises BlockedError when a gate forbids the new plan.
+    """
+    from ms_release.cli.plan import make_intent
+    from ms_release.cli.planner import Continued, Nothing, Planner, parse_pairs, read_notes, read_plan
+
+    if options["plan_file"] is not None:
+        if options["channel"] or options["auto"] or options["tag"] or options["repos"]:
+            raise UsageError("a plan file already says channel, tag and commits", remedy="Use --plan alone.")
+        return read_plan(options["plan_file"], session, read_notes(options["notes_file"]))
+    found = Planner(session, make_intent(options), parse_pairs(options["refs"], "--ref")).plan()
+    match found:
+        case Nothing():
+            return f"nothing to release: {found.tag} is exactly what would be released now"
+        case Continued():
+            session.output.say(f"continuing {found.goal.plan.tag}, planned by @{found.goal.file.created_by}")
+            return found.goal
+        case _:
+            if blocking := found.draft.blocking:
+                first = blocking[0]
+                raise BlockedError(
+                    f"{first.code} {first.subject}: {first.message}", remedy=first.remedy, next_command="ms release plan --channel beta --auto"
+                )
+            session.output.say(f"planned {found.goal.plan.tag}, plan {found.goal.file.digest[:12]}")
+            return found.goal
+
+
+def carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: Decider) -> None:
+    """`prepare` or `publish`: bring the plan to the verb's goal, or say what would happen."""
+    session = Session(settings, "content")
+    goal = find_train(session, options)
+    if isinstance(goal, str):
+        settings.output.data(goal)
+        settings.output.document({"verb": verb, "nothing": True})
+        return
+    sight = TrainSight(session.reader, goal)
+    if options["dry_run"]:
+        _dry_run(settings, goal, sight, decide)
+        return
+    done, performed = _run(session, goal, sight, decide, watch=options["watch"])
+    settings.output.data(f"{done.message}")
+    settings.output.document(
+        {
+            "verb": verb,
+            "tag": goal.plan.tag,
+            "digest": goal.file.digest,
+            "release_commit": done.release_commit or None,
+            "performed": performed,
+        }
+    )
+    if verb == "prepare":
+        settings.output.data("next: ms release publish --channel " + goal.plan.channel + " --auto --watch")
+
+
+def _run(session: Session, goal: Train, sight: TrainSight, decide: Decider, *, watch: bool) -> tuple[Done, list[str]]:
+    from ms_release.operate import Operation
+
+    operation = Operation(sight, session.writer(), session.clock, session.output)
+    done = operation.run(lambda facts: decide(goal, facts), watch=watch)
+    return done, [each.key for each in operation.performed]
+
+
+def _dry_run(settings: Settings, goal: Train, sight: TrainSight, decide: Decider) -> None:
+    from ms_release.core.foretell import assume
+    from ms_release.operate import foresee
+    from ms_release.render.text import action_lines
+
+    def assumed(facts: Observation, wait: Wait) -> Observation | None:
+        return assume(facts, wait, goal) if wait.awaited in ("candidates", "checks") else None
+
+    actions, end = foresee(sight, lambda facts: decide(goal, facts), assumed)
+    settings.output.data("\n".join((f"{goal.plan.tag}: what would happen", *action_lines(actions), f"  then: {_words(end)}")))
+    settings.output.document({"tag": goal.plan.tag, "actions": [each.key for each in actions], "then": _words(end)})
+
+
+def _words(end: Next) -> str:
+    match end:
+        case Done():
+            return end.message
+        case Wait():
+            return f"waiting for {end.reason}"
+        case _:
+            return getattr(end, "cause", "")

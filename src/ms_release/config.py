@@ -1,0 +1,222 @@
+"""`ms-release.toml` → one frozen `Config`. Unknown keys, wrong types and dangling names are usage errors that say where."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from ms_release.core.model import Waiver
+from ms_release.errors import UsageError
+
+DEFAULT_FILE = "ms-release.toml"
+
+
+class CheckRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """A check that must be green, and the app that must have made it (github-facts G18)."""
+
+    name: str
+    app: str
+
+
+class CandidateRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a repository's candidate is built and who may see it before the release."""
+
+    workflow: str
+    visibility: Literal["draft", "prerelease"]
+
+
+class Repo(Struct, frozen=True, forbid_unknown_fields=True):
+    """One repository of the organisation."""
+
+    id: str
+    url: str
+    checks: tuple[CheckRule, ...]
+    branch: str = "main"
+    select: Literal["head", "latest-green", "carry"] = "head"
+    candidate: CandidateRule | None = None
+
+    @property
+    def slug(self) -> str:
+        """`owner/name`, as the forge's API wants it."""
+        return urlsplit(self.url).path.strip("/").removesuffix(".git")
+
+
+class Member(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}):
+    """A candidate artifact (`repo id/file name`) and its place inside a bundle."""
+
+    path: str
+    source: str
+
+
+class AssetRule(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}, omit_defaults=True):
+    """A published file: one candidate artifact byte for byte (`from`), or a reproducible zip of several (`members`)."""
+
+    id: str
+    kind: str
+    filename: str
+    os: str | None = None
+    arch: str | None = None
+    source: str | None = None
+    members: tuple[Member, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The candidate artifacts that this asset is made of."""
+        return (self.source,) if self.source else tuple(m.source for m in self.members)
+
+
+class InstallSet(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The assets that belong together on one platform."""
+
+    id: str
+    assets: tuple[str, ...]
+    os: str | None = None
+    arch: str | None = None
+
+
+class Product(Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that is released as one: a bundle of pinned commits (`content`)."""
+
+    id: str
+    kind: Literal["content"]
+    repos: tuple[str, ...]
+    home: str
+    environment: str
+    workflow: str
+    trigger: Literal["dispatch"] = "dispatch"
+    assets: tuple[AssetRule, ...] = ()
+    install_sets: tuple[InstallSet, ...] = ()
+
+
+class ConfigHead(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which format this is, and the repository whose copy of it counts."""
+
+    schema: Literal[1]
+    home: str
+
+
+class ForgeRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the forge is."""
+
+    url: str = "https://github.com"
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
+    """`manifest_key`: base64 of the Ed25519 public key that published manifests must verify against."""
+
+    manifest_key: str
+
+
+class Roles(Struct, frozen=True, forbid_unknown_fields=True):
+    """Teams (`org/slug`) by role."""
+
+    maintainers: str
+    release_managers: str
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, rename={"repos": "repo", "products": "product", "waivers": "waiver"}):
+    """The whole configuration. Build it with `parse`, which also checks that its parts fit together."""
+
+    config: ConfigHead
+    repos: tuple[Repo, ...]
+    products: tuple[Product, ...]
+    policy: Policy
+    roles: Roles
+    forge: ForgeRule = ForgeRule()
+    waivers: tuple[Waiver, ...] = ()
+
+    def repo(self, id: str) -> Repo:
+        """The repository of that id; UsageError names the known ones."""
+        for repo in self.repos:
+            if repo.id == id:
+                return repo
+        known = ", ".join(r.id for r in self.repos)
+        raise UsageError(f"no repository has the id {id!r}", remedy=f"The configuration knows: {known}.")
+
+    def product(self, id: str) -> Product:
+        """The product of that id; UsageError names the known ones."""
+        for product in self.products:
+            if product.id == id:
+                return product
+        known = ", ".join(p.id for p in self.products)
+        raise UsageError(f"no product has the id {id!r}", remedy=f"The configuration knows: {known}.")
+
+    def components(self, product: Product) -> tuple[Repo, ...]:
+        """The repositories whose commits the product pins, in the configured order."""
+        return tuple(self.repo(id) for id in product.repos)
+
+    def home(self, product: Product) -> Repo:
+        """The repository that the product is released from."""
+        return self.repo(product.home)
+
+
+def parse(text: str, file: str = DEFAULT_FILE) -> Config:
+    """Read the configuration. Raises UsageError with file, line (where known) and key."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file}: {error}", remedy="Correct the file; it is TOML.") from None
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        key = where.rstrip("`").lstrip(".")
+        raise UsageError(
+            f"{file}{_line(text, raw, key, message)}: {message}" + (f" (key {key})" if key else ""),
+            remedy="Compare with ms-release.example.toml.",
+        ) from None
+    _check_references(config, file)
+    return config
+
+
+def _line(text: str, raw: dict[str, Any], key: str, message: str) -> str:
+    """`:LINE` of the key, or of the table that lacks one; "" where it cannot be told."""
+    table, _, rest = key.partition(".")
+    table, _, index = table.partition("[")
+    if not table or table not in raw:
+        return ""
+    header = re.compile(rf"^\s*\[+\s*{re.escape(table)}\s*\]+", re.MULTILINE)
+    heads = list(header.finditer(text))
+    number = int(index.rstrip("]")) if index.rstrip("]").isdigit() else 0
+    if number >= len(heads):
+        return ""
+    start = heads[number].start()
+    missing = re.search(r"(?:unknown field|required field) `([^`]+)`", message)
+    name = rest.split("[")[0].split(".")[0] or (missing.group(1) if missing and "unknown" in message else "")
+    found = re.compile(rf"^\s*{re.escape(name)}\s*=", re.MULTILINE).search(text, start) if name else None
+    return f":{text.count(chr(10), 0, found.start() if found else start) + 1}"
+
+
+def _check_references(config: Config, file: str) -> None:
+    ids = [r.id for r in config.repos]
+    if len(set(ids)) != len(ids):
+        raise UsageError(f"{file}: two repositories share an id", remedy="Ids of [[repo]] must differ.")
+    for repo in config.repos:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", repo.slug):
+            raise UsageError(f"{file}: url of {repo.id} is not …/owner/name", remedy="Write the repository's web address.")
+        if not repo.checks:
+            raise UsageError(f"{file}: {repo.id} names no checks", remedy="A repository without a gate cannot be released.")
+    for product in config.products:
+        config.home(product)
+        for repo in config.components(product):
+            if repo.candidate is None:
+                raise UsageError(f"{file}: {repo.id} has no candidate", remedy=f"Add candidate = … : {product.id} promotes it.")
+        _check_assets(product, file)
+
+
+def _check_assets(product: Product, file: str) -> None:
+    known = {a.id for a in product.assets}
+    for asset in product.assets:
+        if (asset.source is None) == (not asset.members):
+            raise UsageError(f"{file}: asset {asset.id} needs either `from` or `members`", remedy="Name one of the two.")
+        for source in asset.sources:
+            if source.partition("/")[0] not in product.repos:
+                raise UsageError(f"{file}: asset {asset.id} takes {source}, not of this product", remedy="Use repo-id/file.")
+    for install_set in product.install_sets:
+        if missing := set(install_set.assets) - known:
+            raise UsageError(f"{file}: install set {install_set.id} names {sorted(missing)[0]}", remedy="No such asset.")

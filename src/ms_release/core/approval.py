@@ -1,0 +1,56 @@
+"""Who may approve what: the requester never approves, and what is approved is exactly this plan and seal (SPEC 1, 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ms_release.config import Config
+from ms_release.core import train
+from ms_release.core.observation import Observation, Run
+from ms_release.core.train import Train
+
+
+def requesters(goal: Train, facts: Observation, run: Run) -> dict[str, str]:
+    """Logins that asked for this release, with the role they had. A bot's dispatch counts for the planner behind it."""
+    found = {goal.file.created_by: "planned it", run.actor: "dispatched it", run.triggering_actor: "dispatched it"}
+    pull = facts.release_change.pull if facts.release_change else None
+    if pull is not None:
+        found[pull.author] = "opened its pull request"
+        if pull.merged_by:
+            found[pull.merged_by] = "merged its pull request"
+    return {login: role for login, role in found.items() if login and not login.endswith("[bot]")}
+
+
+def refusal(goal: Train, facts: Observation, run: Run, login: str, config: Config) -> str:
+    """Why this person may not approve this run; "" if they may. Only a live SELF_APPROVAL waiver lifts it (SPEC 1.5)."""
+    role = requesters(goal, facts, run).get(login)
+    if role is None or any(w.covers("SELF_APPROVAL", goal.product.environment, facts.now) for w in config.waivers):
+        return ""
+    return f"@{login} {role}: nobody approves a release that they requested"
+
+
+def check_approvals(goal: Train, facts: Observation, run: Run) -> Iterator[str]:
+    """What is wrong with the approvals of the run that is about to publish; nothing = go on.
+
+    Read by `promote` behind the environment, because the forge's own self-review rule looks at the dispatcher only
+    (github-facts G28).
+    """
+    if facts.approvals is None:
+        yield "the approvals of this run could not be read"
+        return
+    approved = [a for a in facts.approvals if a.state == "approved" and a.environment == goal.product.environment]
+    if not approved:
+        yield f"nobody approved environment {goal.product.environment} for this run"
+    for approval in approved:
+        if problem := refusal(goal, facts, run, approval.user, goal.config):
+            yield problem
+
+
+def comment(goal: Train, seal: str) -> str:
+    """The words of the review: what exactly is approved."""
+    return f"{goal.plan.tag} · plan {goal.file.digest} · seal {seal}"
+
+
+def matching_run(goal: Train, facts: Observation, seal: str) -> Run | None:
+    """The run that waits for the approval of this plan under this seal."""
+    return next((r for r in train.publish_runs(goal, facts, seal) if r.waiting_for is not None), None)

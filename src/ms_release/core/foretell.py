@@ -1,0 +1,108 @@
+"""What the world looks like after an action: the dry run folds this, and a real run fills in what the forge's reads still lag.
+
+Each rule only adds what the observation does not show yet, so it can be applied to any later look (github-facts G6: the
+answer to a write is the truth for this run).
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ms_release.core import action
+from ms_release.core.action import Action, Wait
+from ms_release.core.observation import Asset, ChangeFacts, Check, Observation, Pull, Ready, Release, Run
+from ms_release.core.train import Train
+
+
+class Outcome(Struct, frozen=True):
+    """What the forge answered to a write: the number or id it gave, a commit, an address."""
+
+    id: int = 0
+    sha: str = ""
+    url: str = ""
+
+
+def foretell(facts: Observation, done: Action, outcome: Outcome = Outcome()) -> Observation:
+    """The observation with the effect of one action in it."""
+    match done:
+        case action.DispatchWorkflow():
+            return _dispatched(facts, done, outcome)
+        case action.CreateBranch() | action.CommitFiles() | action.OpenPullRequest() | action.MergePullRequest():
+            return _changed(facts, done, outcome)
+        case action.CreateTag():
+            return facts if done.tag in facts.home.tags else facts.with_home(tags={**facts.home.tags, done.tag: done.sha})
+        case action.CreateDraft():
+            draft = Release(outcome.id, done.tag, True, done.prerelease, (), done.body)
+            known = any(r.body == done.body and r.tag == done.tag for r in facts.home.releases)
+            return facts if known else facts.with_home(releases=(draft, *facts.home.releases))
+        case action.UploadAsset() | action.PublishRelease():
+            return _released(facts, done, outcome)
+        case _:
+            return facts
+
+
+def _dispatched(facts: Observation, done: action.DispatchWorkflow, outcome: Outcome) -> Observation:
+    run = Run(outcome.id, done.title, "queued", None, "workflow_dispatch", "", 1, facts.viewer, facts.viewer, outcome.url)
+    alive = facts.seen_alive | {run.id}
+    owner = next((id for id, repo in facts.repos.items() if repo.slug == done.repo), None)
+    known = facts.candidate_runs or {}
+    runs = known.get(owner, ()) if owner else facts.runs or ()
+    if not any(r.id == run.id for r in runs):
+        runs = (run, *runs)
+    if owner:
+        return replace(facts, candidate_runs={**known, owner: runs}, seen_alive=alive)
+    return replace(facts, runs=runs, seen_alive=alive)
+
+
+def _changed(facts: Observation, done: Action, outcome: Outcome) -> Observation:
+    for field in ("release_change", "evidence_change"):
+        change: ChangeFacts | None = getattr(facts, field)
+        if change is not None and change.name == getattr(done, "branch", getattr(done, "head", None)):
+            return replace(facts, **{field: _change(facts, change, done, outcome)})
+    return facts
+
+
+def _change(facts: Observation, change: ChangeFacts, done: Action, outcome: Outcome) -> ChangeFacts:
+    match done:
+        case action.CreateBranch() if change.branch is None:
+            return replace(change, branch=done.sha)
+        case action.CommitFiles() if change.on_branch != (wanted := {f.path: f.blob for f in done.files}):
+            return replace(change, branch=outcome.sha, on_branch=wanted)
+        case action.OpenPullRequest() if change.pull is None:
+            paths = tuple(change.on_branch)
+            pull = Pull(outcome.id, outcome.url, "OPEN", facts.viewer, change.branch or "", facts.home.head, "UNKNOWN", paths, checks=())
+            return replace(change, pull=pull)
+        case action.MergePullRequest() if change.pull is not None and change.pull.state != "MERGED":
+            pull = replace(change.pull, state="MERGED", merge_commit=outcome.sha, merged_by=facts.viewer)
+            return replace(change, pull=pull, on_base=change.on_branch)
+        case _:
+            return change
+
+
+def _released(facts: Observation, done: Action, outcome: Outcome) -> Observation:
+    releases = []
+    for release in facts.home.releases:
+        if isinstance(done, action.UploadAsset) and release.draft and release.tag == done.tag:
+            if not any(a.name == done.name for a in release.assets):
+                asset = Asset("", done.name, done.size, f"sha256:{done.sha256}", outcome.id)
+                release = replace(release, assets=(*release.assets, asset))
+        elif isinstance(done, action.PublishRelease) and release.id == done.release_id:
+            release = replace(release, draft=False)
+        releases.append(release)
+    return facts.with_home(releases=tuple(releases))
+
+
+def assume(facts: Observation, wait: Wait, goal: Train) -> Observation:
+    """The observation in which the candidates or checks that a dry run waits for have come well."""
+    if wait.awaited == "candidates":
+        built = {c.repo: facts.ready.get(c.repo) or _built(c.tag) for c in goal.plan.candidates}
+        return replace(facts, ready=built)
+    green = tuple(Check(c.name, c.app, "completed", "success", 0) for c in goal.config.home(goal.product).checks)
+    change = facts.release_change
+    assert change is not None and change.pull is not None
+    return replace(facts, release_change=replace(change, pull=replace(change.pull, checks=green)))
+
+
+def _built(tag: str) -> Ready:
+    return Ready(Release(0, tag, False, True), "0" * 64, None)

@@ -1,0 +1,75 @@
+"""The ledger: one entry per published release, each naming the digest of the entry before (append-only, SPEC 6)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from ms_release.core import strict_json, train
+from ms_release.core.action import Blocked
+from ms_release.core.change import Change
+from ms_release.core.model import File
+from ms_release.core.observation import Observation, Release
+from ms_release.core.plan import ledger_path
+from ms_release.core.train import Train
+from ms_release.core.verify import release_commit
+from ms_release.core.version import parse_tag
+
+SCHEMA = "ms-ledger/v1"
+
+
+def previous_entry(tags: tuple[str, ...], tag: str) -> str | None:
+    """The tag whose entry a new one for `tag` follows: the newest version below it that has an entry."""
+    own = parse_tag(tag)
+    known = [v for v in map(parse_tag, tags) if v is not None and own is not None and v < own]
+    return max(known).tag if known else None
+
+
+def ledger_files(before: str | None) -> tuple[str, ...]:
+    """The files that must be read to write the entry that follows `before`."""
+    return (ledger_path(before),) if before else ()
+
+
+def evidence_change(goal: Train, entry: bytes) -> Change:
+    """The one pull request that records a release (SPEC 5)."""
+    plan = goal.plan
+    return Change(
+        plan.home,
+        plan.branch,
+        plan.evidence_branch,
+        (File(ledger_path(plan.tag), entry),),
+        f"chore(release): evidence of {plan.tag}",
+        f"Ledger entry of **{plan.tag}**.\n\nplan `{goal.file.digest}`\n",
+        goal.config.home(goal.product).checks,
+    )
+
+
+def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Blocked:
+    """The entry's bytes: a pure function of what stands on the forge, so that every run makes the same bytes."""
+    plan = goal.plan
+    commit = release_commit(facts)
+    seal = train.seal(goal, facts, commit) if commit else None
+    before = previous_entry(tuple(t for t in facts.home.ledger if t != plan.tag), plan.tag)
+    text = facts.home.texts.get(ledger_path(before)) if before else ""
+    if commit is None or seal is None or text is None:
+        return Blocked("the ledger entry cannot be written: a fact is unreadable", "Run the same command again.")
+    runs = [r for r in train.publish_runs(goal, facts, seal) if r.conclusion == "success"]
+    approvers = sorted({a.user for a in facts.approvals or () if a.state == "approved"})
+    if not runs or not approvers:
+        return Blocked(
+            f"{plan.tag} is published, but no approved run of this plan published it",
+            "Tell the release managers now: somebody published by another way.",
+        )
+    entry: dict[str, Any] = {
+        "schema": SCHEMA,
+        "product": plan.product,
+        "tag": plan.tag,
+        "commit": commit,
+        "plan": goal.file.digest,
+        "seal": seal,
+        "run_id": runs[-1].id,
+        "approved_by": approvers,
+        "assets": [{"name": a.name, "size": a.size, "sha256": (a.digest or "").removeprefix("sha256:")} for a in sorted(released.assets, key=lambda a: a.name)],
+        "previous": {"tag": before, "sha256": hashlib.sha256(text.encode()).hexdigest()} if before else None,
+    }
+    return strict_json.pretty(entry)

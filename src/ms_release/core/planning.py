@@ -1,0 +1,189 @@
+"""Making a plan: which commits, which version, which candidates, and whether the gates let it through (SPEC 2, 4, 5)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ms_release.config import Config, Product, Repo
+from ms_release.core import gates, stale, train
+from ms_release.core.candidate import candidate_tag
+from ms_release.core.model import CandidatePin, Finding, Pin
+from ms_release.core.notes import Change, RepoChanges
+from ms_release.core.observation import Observation
+from ms_release.core.plan import Plan, PlannedFile, Protection, Verdict, notes_path
+from ms_release.core.selection import select
+from ms_release.core.version import History, Version, check_explicit, infer_bump, make_history, next_version, parse_tag, previous
+from ms_release.errors import BlockedError, MsError, UsageError, WaitingError
+
+Channel = Literal["stable", "beta"]
+Bump = Literal["major", "minor", "patch"]
+
+
+class Intent(Struct, frozen=True):
+    """What the operator asked for. `explicit` maps repository ids to full commit ids."""
+
+    channel: Channel
+    auto: bool = False
+    bump: Bump | None = None
+    tag: str | None = None
+    source: str | None = None
+    explicit: dict[str, str] = {}
+    notes: str = ""
+
+
+class Previous(Struct, frozen=True):
+    """The newest published release that a new one follows, with the pins it was made of."""
+
+    tag: str
+    pins: tuple[Pin, ...]
+    candidates: tuple[CandidatePin, ...] = ()
+
+
+class Draft(Struct, frozen=True):
+    """A plan with what its gates found; it may be shown although a gate blocks, but not carried out."""
+
+    plan: Plan
+    findings: tuple[Finding, ...]
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """The findings that forbid the release."""
+        return tuple(f for f in self.findings if f.blocks)
+
+
+def history(facts: Observation) -> History:
+    """Taken and published versions. Drafts and `rc-…` never count (SPEC 2); a version that a branch holds is taken."""
+    published = [r.tag for r in facts.home.releases if not r.draft]
+    return make_history((*facts.home.tags, *published, *facts.home.plans, *facts.home.held), published)
+
+
+def previous_tag(facts: Observation, channel: Channel) -> str | None:
+    """The tag of the release that a new one of this channel follows."""
+    found = previous(history(facts), channel)
+    return found.tag if found else None
+
+
+def select_pins(config: Config, product: Product, intent: Intent, facts: Observation, before: Previous | None) -> tuple[Pin, ...]:
+    """Choose every commit. Raises the gravest problem, with the causes of all of them."""
+    unknown = sorted(set(intent.explicit) - set(product.repos))
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} is not a repository of {product.id}", remedy=f"Known: {', '.join(product.repos)}.")
+    unnamed = [id for id in product.repos if id not in intent.explicit]
+    if not intent.auto and unnamed and intent.source is None:
+        raise UsageError(f"no commit is named for {', '.join(unnamed)}", remedy="Say --auto to select, or --repo ID=SHA for each.")
+    if intent.source is not None:
+        return before.pins if before else ()
+    pins: list[Pin] = []
+    problems: list[MsError] = []
+    for repo in config.components(product):
+        try:
+            pins.append(_select(repo, facts, before, intent.explicit.get(repo.id)))
+        except (BlockedError, WaitingError, UsageError) as error:
+            problems.append(error)
+    if problems:
+        raise _gravest(problems)
+    return tuple(pins)
+
+
+def _select(repo: Repo, facts: Observation, before: Previous | None, explicit: str | None) -> Pin:
+    carried = next((p for p in before.pins if p.repo == repo.id), None) if before else None
+    return select(repo, facts.repos[repo.id], carried, explicit)
+
+
+def _gravest(problems: Sequence[MsError]) -> MsError:
+    order = (UsageError, BlockedError, WaitingError)
+    first = min(problems, key=lambda e: order.index(type(e)) if type(e) in order else 0)
+    others = [p.cause for p in problems if p is not first]
+    return type(first)("; ".join((first.cause, *others)), remedy=first.remedy, next_command=first.next_command)
+
+
+def is_released(pins: tuple[Pin, ...], before: Previous | None, channel: Channel, facts: Observation) -> bool:
+    """Whether the newest release of this channel has exactly these pins and candidates: then there is nothing to do."""
+    version = parse_tag(before.tag) if before else None
+    if before is None or version is None or version.channel != channel:
+        return False
+    same_pins = {p.repo: p.sha for p in before.pins} == {p.repo: p.sha for p in pins}
+    found = {repo: ready.digest for repo, ready in facts.ready.items() if ready}
+    return same_pins and all(found.get(c.repo) == c.digest for c in before.candidates if c.state == "ready")
+
+
+def make_draft(config: Config, product: Product, intent: Intent, facts: Observation, parts: Parts) -> Draft:
+    """Put the plan together and judge it. Raises UsageError for a tag or bump that the history does not allow."""
+    home = config.home(product)
+    changes = tuple(_changes(pin, facts, parts.before) for pin in parts.pins)
+    version, reason = _version(intent, facts, changes)
+    candidates = tuple(_candidate(config.repo(pin.repo), pin, facts) for pin in parts.pins)
+    subject = gates.Subject(config, product, version.tag, parts.pins, candidates, parts.config_blob, facts)
+    findings = gates.evaluate(subject)
+    plan = Plan(
+        product=product.id,
+        kind=product.kind,
+        channel=intent.channel,
+        tag=version.tag,
+        mode="promotion" if intent.source else "release",
+        reason=reason,
+        previous=parts.before.tag if parts.before else None,
+        home=home.slug,
+        branch=home.branch,
+        config=parts.config_blob,
+        pins=parts.pins,
+        candidates=candidates,
+        changes=changes,
+        notes=intent.notes,
+        files=(),
+        protection=stale.protection(facts) or Protection((), (), False, ()),
+        gates=tuple(Verdict(f.code, f.subject, f.outcome, f.waived_by) for f in findings),
+    )
+    rendered = hashlib.sha256(train.render_notes(plan)).hexdigest()
+    return Draft(replace(plan, files=(PlannedFile(notes_path(plan.tag), rendered),)), findings)
+
+
+class Parts(Struct, frozen=True):
+    """What was settled before the plan is put together."""
+
+    pins: tuple[Pin, ...]
+    before: Previous | None
+    config_blob: str
+
+
+def _version(intent: Intent, facts: Observation, changes: tuple[RepoChanges, ...]) -> tuple[Version, str]:
+    known = history(facts)
+    if intent.tag is not None:
+        version = parse_tag(intent.tag)
+        if version is None:
+            raise UsageError(f"{intent.tag!r} is not a version tag", remedy="Write vX.Y.Z or vX.Y.Z-beta.N.")
+        check_explicit(known, intent.channel, version)
+        return version, "named on the command line"
+    if intent.bump is not None:
+        return next_version(known, intent.channel, intent.bump), f"{intent.bump}, as asked"
+    messages = [(c.subject, c.body) for change in changes for c in change.commits]
+    bump, reason = infer_bump(messages, known.last_stable)
+    return next_version(known, intent.channel, bump), reason
+
+
+def _changes(pin: Pin, facts: Observation, before: Previous | None) -> RepoChanges:
+    old = next((p.sha for p in before.pins if p.repo == pin.repo), None) if before else None
+    commits, inside, complete = [], False, False
+    for commit in facts.repos[pin.repo].commits:
+        inside = inside or commit.sha == pin.sha
+        if commit.sha == old:
+            complete = True
+            break
+        if inside:
+            commits.append(Change(commit.sha, commit.subject, commit.body, commit.author))
+    more = not complete and (old is not None or facts.repos[pin.repo].more_commits) and old != pin.sha
+    return RepoChanges(pin.repo, pin.url, old, pin.sha, () if old == pin.sha else tuple(commits), more)
+
+
+def _candidate(repo: Repo, pin: Pin, facts: Observation) -> CandidatePin:
+    assert repo.candidate is not None
+    tag = candidate_tag(pin.repo, pin.sha, None)
+    ready = facts.ready.get(pin.repo)
+    if ready is not None and not ready.problems:
+        return CandidatePin(pin.repo, pin.slug, tag, "ready", repo.candidate.workflow, ready.release.id, ready.digest)
+    return CandidatePin(pin.repo, pin.slug, tag, "build", repo.candidate.workflow)

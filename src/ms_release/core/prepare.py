@@ -1,0 +1,95 @@
+"""What `prepare` wants next: candidates built, and the plan merged into the home repository."""
+
+from __future__ import annotations
+
+from ms_release.core import gates, stale, train
+from ms_release.core.action import Act, Ask, Blocked, DispatchWorkflow, Done, MergePullRequest, Next, Wait, Watch, watch_run
+from ms_release.core.change import next_change
+from ms_release.core.model import CandidatePin, Finding
+from ms_release.core.observation import Observation, Run
+from ms_release.core.train import Train
+
+
+def next_prepare(goal: Train, facts: Observation) -> Next:
+    """Decide from the facts alone; the same facts always give the same answer.
+
+    Once the plan is merged, only its candidates are still looked at; `publish` looks at the rest again.
+    """
+    plan = goal.plan
+    if moved := stale.moved_facts(plan, goal.config, facts):
+        return stale.blocked(plan, moved)
+    assert facts.release_change is not None
+    change = next_change(train.release_change(goal), facts.release_change, facts.home.head)
+    if isinstance(change, Blocked):
+        return change
+    if plan.tag in facts.home.tags and not isinstance(change, Done):
+        return stale.blocked(plan, (stale.Moved(f"tag {plan.tag}", "free", f"at {facts.home.tags[plan.tag][:7]}"),))
+    candidates = _next_candidates(goal, facts)
+    if isinstance(candidates, Blocked | Ask):
+        return candidates
+    if not isinstance(change, Done) and (findings := _blocking(goal, facts)):
+        return Blocked(findings[0].message, findings[0].remedy, findings=findings)
+    due = tuple(a for n in (candidates, change) if isinstance(n, Act) for a in n.actions)
+    if candidates is not None:
+        # merged only when everything is built: a candidate that cannot be built must not burn the version
+        due = tuple(a for a in due if not isinstance(a, MergePullRequest))
+    if any(isinstance(a, MergePullRequest) for a in due) and not facts.protection_read:
+        return Ask("protection")
+    if due:
+        return Act(due)
+    if isinstance(candidates, Wait):
+        return candidates
+    return change
+
+
+def _blocking(goal: Train, facts: Observation) -> tuple[Finding, ...]:
+    """The gates once more, as far as this look can answer them; the tag's own branch is no obstacle to itself."""
+    plan = goal.plan
+    subject = gates.Subject(goal.config, goal.product, plan.tag, plan.pins, plan.candidates, plan.config, facts)
+    known = gates.evaluate(subject) if facts.protection_read else gates.evaluate(subject, without=gates.PROTECTION)
+    return tuple(f for f in known if f.blocks)
+
+
+def _next_candidates(goal: Train, facts: Observation) -> Act | Wait | Blocked | Ask | None:
+    """None when all are ready; missing ones are dispatched together and awaited together."""
+    dispatches: list[DispatchWorkflow] = []
+    waits: list[Watch] = []
+    for candidate in goal.plan.candidates:
+        ready = facts.ready.get(candidate.repo)
+        if ready is not None and not ready.problems:
+            continue
+        if facts.candidate_runs is None:
+            return Ask("candidate runs")
+        answer = _next_candidate(goal, candidate, facts.candidate_runs.get(candidate.repo, ()), facts.seen_alive)
+        if isinstance(answer, Blocked):
+            return answer
+        if isinstance(answer, DispatchWorkflow):
+            dispatches.append(answer)
+        else:
+            waits.append(answer)
+    if dispatches:
+        return Act(tuple(dispatches))
+    if waits:
+        names = ", ".join(c.repo for c in goal.plan.candidates if facts.ready.get(c.repo) is None)
+        return Wait("candidates", f"the candidates of {names}", "the forge's runners", tuple(waits))
+    return None
+
+
+def _next_candidate(
+    goal: Train, candidate: CandidatePin, known: tuple[Run, ...], seen_alive: frozenset[int]
+) -> DispatchWorkflow | Watch | Blocked:
+    title = f"Candidate {candidate.tag}"
+    runs = sorted((r for r in known if r.title == title), key=lambda r: -r.id)
+    if runs and runs[0].status != "completed":
+        return watch_run(candidate.slug, runs[0])
+    if runs and runs[0].id in seen_alive:
+        if runs[0].conclusion == "success":
+            problem = "its run succeeded, but the release is missing or incomplete"
+        else:
+            problem = f"its run ended with {runs[0].conclusion}"
+        return Blocked(
+            f"the candidate of {candidate.repo} could not be built: {problem}",
+            f"Look at {runs[0].url}; once mended, the same command builds it again.",
+        )
+    pin = next(p for p in goal.plan.pins if p.repo == candidate.repo)
+    return DispatchWorkflow(candidate.slug, candidate.workflow, pin.ref, {"sha": pin.sha, "tag": candidate.tag}, title)

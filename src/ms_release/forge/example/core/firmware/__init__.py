@@ -1,0 +1,1 @@
+"""From a layout of controls to a firmware image."""

@@ -1,0 +1,315 @@
+"""REST: classic branch protection and rulesets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ms_release.forge import auth, git, present, protect, web
+from ms_release.forge.checks import ACTIONS_APP_ID
+from ms_release.forge.errors import Refusal, not_found
+from ms_release.forge.present import Json
+from ms_release.forge.rest import people
+
+_SWITCHES = (
+    "required_linear_history",
+    "allow_force_pushes",
+    "allow_deletions",
+    "block_creations",
+    "required_conversation_resolution",
+    "lock_branch",
+    "allow_fork_syncing",
+)
+_ASKED = ("required_status_checks", "enforce_admins", "required_pull_request_reviews", "restrictions")
+_BYPASS = {"always": "always", "exempt": "exempt", "pull_request": "pull_requests_only", "never": "never"}
+_RULES = (
+    "creation", "update", "deletion", "required_linear_history", "required_signatures", "pull_request",
+    "required_status_checks", "non_fast_forward",
+)  # fmt: skip
+
+
+def _administer(request: Request, level: str) -> str:
+    """The repository, for whoever may administer it: 404 for everybody else (G39)."""
+    forge, who, name = web.forge_of(request), web.identity_of(request), web.repo_name(request)
+    if not auth.allowed(forge, who, name, "administration", level):
+        raise not_found()
+    return name
+
+
+# ---- classic protection
+
+
+def _branch(request: Request, level: str) -> tuple[str, str]:
+    name, branch = _administer(request, level), request.path_params["branch"]
+    if git.read_ref(web.forge_of(request).git_dir(name), f"refs/heads/{branch}") is None:
+        raise Refusal(404, "Branch not found")
+    return name, branch
+
+
+def get_protection(request: Request) -> Response:
+    """GET branches/{branch}/protection: needs administration:read, else 404 (G39)"""
+    name, branch = _branch(request, "read")
+    body = web.forge_of(request).store.get("protection", f"{name}:{branch}")
+    if body is None:
+        raise Refusal(404, "Branch not protected")
+    return JSONResponse(_present_classic(request, name, branch, body))
+
+
+def put_protection(request: Request) -> Response:
+    """PUT branches/{branch}/protection: replaces all of it"""
+    forge, who = web.forge_of(request), web.identity_of(request)
+    name, branch = _branch(request, "write")
+    asked = web.json_body(request)
+    missing = [key for key in _ASKED if key not in asked]
+    if missing:
+        raise Refusal(422, "Invalid request.\n\n" + ", ".join(f'"{key}"' for key in missing) + " weren't supplied.")
+    body = {
+        "required_status_checks": _checks(web.field(asked, "required_status_checks", dict, None)),
+        "enforce_admins": bool(web.field(asked, "enforce_admins", bool, False)),
+        "required_pull_request_reviews": web.field(asked, "required_pull_request_reviews", dict, None),
+        "restrictions": _restrictions(web.field(asked, "restrictions", dict, None)),
+        **{switch: bool(web.field(asked, switch, bool, False)) for switch in _SWITCHES},
+    }
+    with forge.store.writing():
+        forge.store.put("protection", f"{name}:{branch}", body, name)
+        forge.store.log_effect(forge.now(), who.login, "protect_branch", f"{name} refs/heads/{branch}", body)
+    return JSONResponse(_present_classic(request, name, branch, body))
+
+
+def delete_protection(request: Request) -> Response:
+    """DELETE branches/{branch}/protection"""
+    forge, who = web.forge_of(request), web.identity_of(request)
+    name, branch = _branch(request, "write")
+    with forge.store.writing():
+        if forge.store.get("protection", f"{name}:{branch}") is None:
+            raise Refusal(404, "Branch not protected")
+        forge.store.delete("protection", f"{name}:{branch}")
+        forge.store.log_effect(forge.now(), who.login, "unprotect_branch", f"{name} refs/heads/{branch}")
+    return web.no_content()
+
+
+def _checks(asked: Json | None) -> Json | None:
+    if asked is None:
+        return None
+    listed = [{"context": str(c["context"]), "app_id": c.get("app_id")} for c in asked.get("checks", [])]
+    names = {check["context"] for check in listed}
+    listed += [{"context": str(name), "app_id": None} for name in asked.get("contexts", []) if name not in names]
+    # -1 is GitHub's way to write "any app"
+    checks = [{**check, "app_id": None if check["app_id"] == -1 else check["app_id"]} for check in listed]
+    return {"strict": bool(asked.get("strict")), "checks": checks}
+
+
+def _restrictions(asked: Json | None) -> Json | None:
+    if asked is None:
+        return None
+    return {key: list(web.field(asked, key, list, [])) for key in ("users", "teams", "apps")}
+
+
+def _present_classic(request: Request, name: str, branch: str, body: Json) -> Json:
+    forge, links = web.forge_of(request), web.links_of(request)
+    api = web.url(request, f"/repos/{name}/branches/{branch}/protection")
+    shown: Json = {
+        "url": api,
+        "required_signatures": {"url": f"{api}/required_signatures", "enabled": False},
+        "enforce_admins": {"url": f"{api}/enforce_admins", "enabled": body["enforce_admins"]},
+        **{switch: {"enabled": bool(body.get(switch))} for switch in _SWITCHES},
+    }
+    checks, reviews, limits = (body.get(key) for key in (_ASKED[0], _ASKED[2], _ASKED[3]))
+    if checks is not None:
+        where = f"{api}/required_status_checks"
+        shown["required_status_checks"] = {
+            "url": where,
+            "contexts_url": f"{where}/contexts",
+            "strict": checks["strict"],
+            "contexts": [check["context"] for check in checks["checks"]],
+            "checks": [{"context": check["context"], "app_id": check.get("app_id")} for check in checks["checks"]],
+        }
+    if reviews is not None:
+        shown["required_pull_request_reviews"] = {
+            "url": f"{api}/required_pull_request_reviews",
+            "dismiss_stale_reviews": bool(reviews.get("dismiss_stale_reviews")),
+            "require_code_owner_reviews": bool(reviews.get("require_code_owner_reviews")),
+            "require_last_push_approval": bool(reviews.get("require_last_push_approval")),
+            "required_approving_review_count": int(reviews.get("required_approving_review_count") or 0),
+        }
+    if limits is not None:
+        org = name.partition("/")[0]
+        teams = [team for slug in limits["teams"] if (team := forge.store.get("team", f"{org}/{slug}"))]
+        shown["restrictions"] = {
+            "url": f"{api}/restrictions",
+            **{f"{kind}_url": f"{api}/restrictions/{kind}" for kind in ("users", "teams", "apps")},
+            "users": [present.simple_user(forge, links, login) for login in limits["users"]],
+            "teams": [people.team(links, team) for team in teams],
+            "apps": [present.integration(forge, links, slug) for slug in limits["apps"]],
+        }
+    return shown
+
+
+# ---- rulesets
+
+
+def _present_ruleset(request: Request, name: str, body: Json, whole: bool = True) -> Json:
+    forge, links, who = web.forge_of(request), web.links_of(request), web.identity_of(request)
+    source = body.get("repo") or body.get("org")
+    api = f"{links.rest}/repos/{source}" if body.get("repo") else f"{links.rest}/orgs/{source}"
+    bypass = protect.bypass_mode(forge, who, name, body)
+    shown: Json = {
+        "id": body["id"],
+        "name": body["name"],
+        "target": body["target"],
+        "source_type": "Repository" if body.get("repo") else "Organization",
+        "source": source,
+        "enforcement": body["enforcement"],
+        "node_id": present.node_id("RRS", body["id"]),
+        "_links": {
+            "self": {"href": f"{api}/rulesets/{body['id']}"},
+            "html": {"href": f"{links.web}/{name}/rules/{body['id']}"},
+        },
+        "created_at": body.get("created_at", "2020-01-01T00:00:00Z"),
+        "updated_at": body.get("updated_at", "2020-01-01T00:00:00Z"),
+    }
+    if not whole:
+        return shown
+    shown |= {"conditions": body["conditions"], "rules": body["rules"], "current_user_can_bypass": _BYPASS[bypass]}
+    if auth.allowed(forge, who, name, "administration", "write"):
+        shown["bypass_actors"] = body.get("bypass_actors", [])
+    return shown
+
+
+def list_rulesets(request: Request) -> Response:
+    """GET rulesets: any reader (G40), `includes_parents` (default true)"""
+    forge, name = web.forge_of(request), web.repo_name(request)
+    found = protect.rulesets_of(forge, name, request.query_params.get("includes_parents", "true") != "false")
+    return web.listing(request, found, lambda body: _present_ruleset(request, name, body, whole=False))
+
+
+def _ruleset(request: Request, name: str) -> Json:
+    number = web.path_int(request, "id")
+    found = [body for body in protect.rulesets_of(web.forge_of(request), name) if body["id"] == number]
+    if not found:
+        raise not_found()
+    return found[0]
+
+
+def get_ruleset(request: Request) -> Response:
+    """GET rulesets/{id}: `bypass_actors` only for those who may write it (G40)"""
+    name = web.repo_name(request)
+    return JSONResponse(_present_ruleset(request, name, _ruleset(request, name)))
+
+
+def create_ruleset(request: Request) -> Response:
+    """POST rulesets"""
+    forge = web.forge_of(request)
+    name = _administer(request, "write")
+    asked = web.json_body(request)
+    with forge.store.writing():
+        body = {"id": forge.store.next_id("ruleset"), "repo": name, "created_at": forge.now()}
+        body = _save(request, name, body, {"target": "branch", "bypass_actors": [], **asked})
+    return JSONResponse(_present_ruleset(request, name, body), 201)
+
+
+def update_ruleset(request: Request) -> Response:
+    """PUT rulesets/{id}: what is not given stays"""
+    forge = web.forge_of(request)
+    name = _administer(request, "write")
+    asked = web.json_body(request)
+    with forge.store.writing():
+        old = _ruleset(request, name)
+        if old.get("repo") != name:
+            raise not_found()
+        body = _save(request, name, old, {**old, **asked})
+    return JSONResponse(_present_ruleset(request, name, body))
+
+
+def delete_ruleset(request: Request) -> Response:
+    """DELETE rulesets/{id}"""
+    forge, who = web.forge_of(request), web.identity_of(request)
+    name = _administer(request, "write")
+    with forge.store.writing():
+        old = _ruleset(request, name)
+        if old.get("repo") != name:
+            raise not_found()
+        forge.store.delete("ruleset", old["id"])
+        forge.store.log_effect(forge.now(), who.login, "delete_ruleset", f"{name} {old['name']}")
+    return web.no_content()
+
+
+def _save(request: Request, name: str, old: Json, asked: Json) -> Json:
+    forge, who = web.forge_of(request), web.identity_of(request)
+    rules = [_rule(rule) for rule in web.field(asked, "rules", list, [])]
+    body = {
+        **old,
+        "name": web.field(asked, "name", str),
+        "target": _one_of(asked, "target", ("branch", "tag")),
+        "enforcement": _one_of(asked, "enforcement", ("disabled", "active", "evaluate")),
+        "conditions": _conditions(web.field(asked, "conditions", dict, {})),
+        "rules": rules,
+        "bypass_actors": [_actor(actor) for actor in web.field(asked, "bypass_actors", list, [])],
+        "updated_at": forge.now(),
+    }
+    forge.store.put("ruleset", body["id"], body, name)
+    forge.store.log_effect(forge.now(), who.login, "save_ruleset", f"{name} {body['name']}", {"rules": rules})
+    return body
+
+
+def _one_of(asked: Json, key: str, choices: tuple[str, ...]) -> str:
+    value: str = web.field(asked, key, str)
+    if value not in choices:
+        raise Refusal(422, f"Invalid request.\n\nFor 'properties/{key}', {value} is not one of {', '.join(choices)}.")
+    return value
+
+
+def _conditions(asked: Json) -> Json:
+    names = asked.get("ref_name") or {}
+    return {**asked, "ref_name": {key: list(names.get(key, [])) for key in ("include", "exclude")}}
+
+
+def _rule(asked: Any) -> Json:
+    if not isinstance(asked, dict) or asked.get("type") not in _RULES:
+        raise Refusal(422, "Validation Failed", [{"resource": "Ruleset", "field": "rules", "code": "invalid"}])
+    known = ("type", "parameters")
+    return {key: asked[key] for key in known if asked.get(key) is not None}
+
+
+def _actor(asked: Any) -> Json:
+    # The job's own token cannot be let past a ruleset, an App of one's own can (github-facts, "Tag rules").
+    if asked.get("actor_type") == "Integration" and asked.get("actor_id") == ACTIONS_APP_ID:
+        raise Refusal(422, "Validation Failed: Actor GitHub Actions integration must be part of the ruleset source or owner organization")  # fmt: skip  # noqa: E501
+    mode = asked.get("bypass_mode", "always")
+    return {"actor_id": asked.get("actor_id"), "actor_type": asked.get("actor_type"), "bypass_mode": mode}
+
+
+def branch_rules(request: Request) -> Response:
+    """GET rules/branches/{branch}: all active levels merged, without `evaluate` and `disabled` (G40)"""
+    forge, name = web.forge_of(request), web.repo_name(request)
+    rules = [
+        {
+            **rule,
+            "ruleset_source_type": "Repository" if body.get("repo") else "Organization",
+            "ruleset_source": body.get("repo") or body["org"],
+            "ruleset_id": body["id"],
+        }
+        for body in protect.rulesets_for(forge, name, f"refs/heads/{request.path_params['branch']}")
+        for rule in body["rules"]
+    ]
+    return web.listing(request, rules, lambda rule: rule)
+
+
+_REPO = "/repos/{owner}/{repo}"
+_CLASSIC = _REPO + "/branches/{branch:path}/protection"
+
+routes = [
+    Route(_CLASSIC, get_protection),
+    Route(_CLASSIC, put_protection, methods=["PUT"]),
+    Route(_CLASSIC, delete_protection, methods=["DELETE"]),
+    Route(_REPO + "/rulesets", list_rulesets),
+    Route(_REPO + "/rulesets", create_ruleset, methods=["POST"]),
+    Route(_REPO + "/rulesets/{id}", get_ruleset),
+    Route(_REPO + "/rulesets/{id}", update_ruleset, methods=["PUT"]),
+    Route(_REPO + "/rulesets/{id}", delete_ruleset, methods=["DELETE"]),
+    Route(_REPO + "/rules/branches/{branch:path}", branch_rules),
+    *people.routes,
+]

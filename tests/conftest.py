@@ -1,0 +1,65 @@
+"""What all tests share: Hypothesis profiles, and the loud list of test groups that could not be run on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Marker → the programs that a test of this group starts. The names are the markers of pyproject.toml.
+GROUPS = {
+    "gh": ("gh",),
+    "node": ("node",),
+    "chromium": ("chromium",),
+    "registries": ("docker-registry", "skopeo"),
+}
+RUN_ALL = os.environ.get("MS_TEST_ALL") == "1"
+
+# The same examples every time: a failure seen once can be seen again. `--all` looks further.
+settings.register_profile(
+    "default",
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("all", settings.get_profile("default"), max_examples=600)
+settings.load_profile("all" if RUN_ALL else "default")
+
+
+def missing_programs(group: str) -> list[str]:
+    return [program for program in GROUPS[group] if shutil.which(program) is None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    missing = {group: programs for group in GROUPS if (programs := missing_programs(group))}
+    if RUN_ALL and missing and not hasattr(config, "workerinput"):
+        listed = "; ".join(f"{group}: {', '.join(programs)}" for group, programs in missing.items())
+        raise pytest.UsageError(f"--all was asked for and programs are missing ({listed}). Type: ./dev setup --all")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for group in GROUPS:
+            if item.get_closest_marker(group) is None:
+                continue
+            item.user_properties.append(("group", group))
+            if missing := missing_programs(group):
+                item.add_marker(pytest.mark.skip(reason=f"group {group}: {', '.join(missing)} not on PATH"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    skipped: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        skipped.update(value for name, value in report.user_properties if name == "group")
+    for group in GROUPS:
+        if missing := missing_programs(group):
+            why = f"{', '.join(missing)} not on PATH; tests of it left out: {skipped[group]}"
+            terminalreporter.write_line(f"NOT RUN: group {group} ({why}; ./dev setup --all)", yellow=True, bold=True)
+    return (yield)

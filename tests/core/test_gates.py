@@ -1,0 +1,352 @@
+"""Every gate with facts that pass, fail and are not known; waivers; and the audit record that counts for seven days."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.world import (
+    CONFIG,
+    ENVIRONMENT,
+    NOW,
+    RED,
+    RULES,
+    TAG,
+    audit,
+    commit,
+    component,
+    observation,
+    pin,
+    ready,
+    sha,
+    subject,
+    with_waivers,
+)
+from ms_release.core.gates import GATES, Subject, evaluate, missing_evidence, read_audit
+from ms_release.core.model import Evidence, Finding, Waiver
+from ms_release.core.observation import Observation, Release
+from ms_release.errors import BlockedError
+
+
+def findings(found: tuple[Finding, ...], code: str) -> list[tuple[str, str]]:
+    return [(f.subject, f.outcome) for f in found if f.code == code]
+
+
+def home(**changes: Any) -> Subject:
+    return subject(observation().with_home(**changes))
+
+
+def core(*commits: Any, **changes: Any) -> Subject:
+    facts = observation()
+    return subject(replace(facts, repos={**facts.repos, "core": component("core", *commits, **changes)}))
+
+
+def without_core() -> Observation:
+    facts = observation()
+    return replace(facts, repos={"loader": facts.repos["loader"]})
+
+
+def pinned(**changes: Any) -> Subject:
+    return subject(pins=(pin("core", "core-1", **changes),))
+
+
+def candidate(**found: Any) -> Subject:
+    return subject(observation(ready={"loader": None, **found}))
+
+
+PUBLISHED = Release(1, TAG, False, True)
+BROKEN = ready("core", sha("core-1"), problems=("firmware.hex is missing", "and more"))
+
+
+def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -> None:
+    found = evaluate(subject())
+    assert [f.outcome for f in found if f.outcome != "PASS"] == []
+    assert list(dict.fromkeys(f.code for f in found if f.code != "SELF_APPROVAL")) == [g.code for g in GATES]
+    assert findings(found, "AUDIT") == [("studio/distribution", "PASS"), ("studio/loader", "PASS"), ("studio/core", "PASS")]
+
+
+@pytest.mark.parametrize(
+    ("given_subject", "code", "where", "outcome", "words"),
+    [
+        pytest.param(home(config_blob="0" * 40), "CONFIG", "studio/distribution", "FAIL", "differs", id="other config"),
+        pytest.param(home(config_blob=None), "CONFIG", "studio/distribution", "UNKNOWN", "holds no", id="no config"),
+        pytest.param(pinned(evidence=()), "PIN_GREEN", "core", "FAIL", "no evidence for scan", id="no evidence"),
+        pytest.param(
+            pinned(evidence=(Evidence("test", "github-actions", 1), Evidence("scan", "impostor", 2))),
+            "PIN_GREEN",
+            "core",
+            "FAIL",
+            "no evidence for scan",
+            id="evidence of another app",
+        ),
+        pytest.param(core(commit("core-1", RED)), "PIN_GREEN", "core", "FAIL", "red: test", id="red since"),
+        pytest.param(core(commit("core-1", RED[1:])), "PIN_GREEN", "core", "FAIL", "missing", id="check vanished"),
+        pytest.param(core(commit("core-1", None)), "PIN_GREEN", "core", "UNKNOWN", "not read", id="checks unread"),
+        pytest.param(core(commit("other")), "PIN_GREEN", "core", "UNKNOWN", "not read", id="pinned commit unread"),
+        pytest.param(subject(without_core()), "PIN_GREEN", "core", "UNKNOWN", "not read", id="pinned repository unread"),
+        pytest.param(
+            core(commit("core-2"), reachable={sha("core-1"): False}), "PIN_ON_BRANCH", "core", "FAIL", "is not on main", id="off branch"
+        ),
+        pytest.param(core(commit("core-2")), "PIN_ON_BRANCH", "core", "UNKNOWN", "was not read", id="branch unread"),
+        pytest.param(subject(without_core()), "PIN_ON_BRANCH", "core", "UNKNOWN", "was not read", id="repository unread"),
+        pytest.param(candidate(core=BROKEN), "CANDIDATE", "core", "FAIL", "firmware.hex is missing", id="broken"),
+        pytest.param(candidate(), "CANDIDATE", "core", "UNKNOWN", "could not be read", id="candidates unread"),
+        pytest.param(home(tags={TAG: sha("x")}), "TAG_FREE", TAG, "FAIL", f"exists at {sha('x')[:7]}", id="tag"),
+        pytest.param(home(releases=(PUBLISHED,)), "TAG_FREE", TAG, "FAIL", "is published", id="release"),
+        pytest.param(home(rules=None), "HOME_PROTECTED", "studio/distribution", "UNKNOWN", "could not be read", id="rules unread"),
+        *(
+            pytest.param(home(rules=replace(RULES, **rule)), "HOME_PROTECTED", "studio/distribution", "FAIL", words, id=words)
+            for rule, words in (
+                ({"checks": ("lint",)}, "check validate is not required"),
+                ({"pull_request": False}, "a pull request is not required"),
+                ({"strict": False}, "required checks are not strict"),
+                ({"blocks_force_push": False}, "force pushes are allowed"),
+                ({"blocks_deletion": False}, "deletion is allowed"),
+            )
+        ),
+        pytest.param(home(environment=None), "ENVIRONMENT", "release", "UNKNOWN", "missing or unreadable", id="no environment"),
+        *(
+            pytest.param(home(environment=replace(ENVIRONMENT, **rule)), "ENVIRONMENT", "release", outcome, words, id=words)
+            for rule, outcome, words in (
+                ({"reviewers": ()}, "FAIL", "it has no required reviewers"),
+                ({"branches": ()}, "FAIL", "every branch may deploy to it"),
+                ({"branches": None}, "UNKNOWN", "which branches may deploy"),
+                ({"can_admins_bypass": True}, "FAIL", "administrators can bypass it"),
+            )
+        ),
+        pytest.param(
+            home(environment=replace(ENVIRONMENT, can_admins_bypass=None), audit=audit(distribution=[{"code": "X", "outcome": "PASS"}])),
+            "ENVIRONMENT",
+            "release",
+            "UNKNOWN",
+            "whether administrators can bypass it was not read",
+            id="bypass not audited",
+        ),
+        pytest.param(
+            home(environment=replace(ENVIRONMENT, can_admins_bypass=None), audit=None),
+            "ENVIRONMENT",
+            "release",
+            "UNKNOWN",
+            "whether administrators can bypass it was not read",
+            id="bypass without audit",
+        ),
+        pytest.param(
+            home(environment=replace(ENVIRONMENT, prevent_self_review=False)), "SELF_APPROVAL", "release", "FAIL", "not prevented", id="self-review"
+        ),
+        pytest.param(
+            home(environment=replace(ENVIRONMENT, prevent_self_review=None)), "SELF_APPROVAL", "release", "UNKNOWN", "", id="self-review unread"
+        ),
+        pytest.param(home(audit=None), "AUDIT", "studio/distribution", "UNKNOWN", "missing or unreadable", id="no audit"),
+        pytest.param(home(audit=audit("2026-01-03T11:59:59Z")), "AUDIT", "studio/distribution", "FAIL", "older than 7 days", id="old audit"),
+        pytest.param(home(audit=audit("2026-02-01T00:00:00Z")), "AUDIT", "studio/distribution", "UNKNOWN", "future", id="audit of tomorrow"),
+        pytest.param(home(audit=audit(core=None)), "AUDIT", "studio/core", "UNKNOWN", "does not mention", id="not audited"),
+        pytest.param(home(audit=audit(core=[])), "AUDIT", "studio/core", "UNKNOWN", "does not mention", id="audited nothing"),
+        pytest.param(home(audit=audit(distribution=None)), "AUDIT", "studio/distribution", "UNKNOWN", "does not mention", id="home not audited"),
+        pytest.param(
+            home(audit=audit(core=[{"code": "A", "outcome": "PASS"}, {"code": "B", "outcome": "FAIL"}])), "AUDIT", "studio/core", "FAIL", "B is FAIL", id="audited badly"
+        ),
+        pytest.param(
+            home(audit=audit(core=[{"code": "A", "outcome": "UNKNOWN"}, {"code": "B", "outcome": "FAIL"}])),
+            "AUDIT",
+            "studio/core",
+            "FAIL",
+            "B is FAIL",
+            id="audited badly and in part",
+        ),
+        pytest.param(
+            home(audit=audit(core=[{"code": "A", "outcome": "PASS"}, {"code": "B", "outcome": "UNKNOWN"}])), "AUDIT", "studio/core", "UNKNOWN", "B is UNKNOWN", id="audited in part"
+        ),
+        pytest.param(
+            home(audit=audit(core=[{"code": "A", "outcome": "pass"}])), "AUDIT", "studio/core", "FAIL", "A is pass", id="odd outcome"
+        ),
+        pytest.param(
+            home(plans=("v0.0.9",), releases=(Release(1, "v0.0.9", False, False),)), "EVIDENCE", "v0.0.9", "FAIL", "not merged", id="evidence open"
+        ),
+    ],
+)  # fmt: skip
+def test_a_gate_says_what_is_wrong(given_subject: Subject, code: str, where: str, outcome: str, words: str) -> None:
+    found = [f for f in evaluate(given_subject) if f.code == code and f.subject == where and f.outcome == outcome]
+    assert [f for f in found if words in f.message and f.remedy and f.blocks] != [], findings(evaluate(given_subject), code)
+
+
+@pytest.mark.parametrize(
+    ("given_subject", "code"),
+    [
+        pytest.param(candidate(core=None), "CANDIDATE", id="a candidate still to be built"),
+        pytest.param(home(releases=(replace(PUBLISHED, draft=True),)), "TAG_FREE", id="a draft does not take a version"),
+        pytest.param(home(releases=(replace(PUBLISHED, tag="v0.0.1"),)), "TAG_FREE", id="another version"),
+        pytest.param(home(rules=replace(RULES, checks=("validate", "lint"))), "HOME_PROTECTED", id="more checks than ours"),
+        pytest.param(home(environment=replace(ENVIRONMENT, can_admins_bypass=None)), "ENVIRONMENT", id="bypass audited"),
+        pytest.param(home(audit=audit("2026-01-03T12:00:00Z")), "AUDIT", id="exactly seven days old"),
+        pytest.param(home(audit=audit(NOW)), "AUDIT", id="audited just now"),
+        pytest.param(home(audit=audit("2026-01-10T12:30:00Z")), "AUDIT", id="an auditor's clock that is ahead"),
+        pytest.param(home(audit=audit(core=[{"code": "A", "outcome": "NOT_APPLICABLE"}])), "AUDIT", id="not applicable"),
+        pytest.param(home(plans=("v0.0.9",)), "EVIDENCE", id="planned and not published"),
+        pytest.param(
+            home(plans=("v0.0.9",), releases=(Release(1, "v0.0.9", True, False),)), "EVIDENCE", id="only a draft"
+        ),
+        pytest.param(home(releases=(Release(1, "v0.0.9", False, False),)), "EVIDENCE", id="published before there were plans"),
+        pytest.param(
+            home(plans=("v0.0.9",), ledger=("v0.0.9",), releases=(Release(1, "v0.0.9", False, False),)), "EVIDENCE", id="recorded"
+        ),
+    ],
+)
+def test_what_is_no_obstacle(given_subject: Subject, code: str) -> None:
+    assert {f.outcome for f in evaluate(given_subject) if f.code == code} == {"PASS"}
+
+
+@pytest.mark.parametrize(
+    ("checks", "outcome"),
+    [
+        pytest.param((), "PASS", id="not kept any more"),
+        pytest.param(None, "PASS", id="not asked for"),
+        pytest.param(RED[1:], "PASS", id="kept in part"),
+        pytest.param(RED, "FAIL", id="red"),
+    ],
+)
+def test_a_carried_pin_stands_on_its_evidence(checks: Any, outcome: str) -> None:
+    given_subject = replace(core(commit("core-1", checks)), pins=(pin(select="carry"),))
+    assert findings(evaluate(given_subject), "PIN_GREEN") == [("core", outcome)]
+
+
+def test_a_promoted_beta_stands_on_the_evidence_of_its_plan() -> None:
+    evidence = tuple(replace(e, source="v0.1.0-beta.1") for e in pin().evidence)
+    given_subject = replace(core(commit("core-1", ())), pins=(pin(evidence=evidence),))
+    assert findings(evaluate(given_subject), "PIN_GREEN") == [("core", "PASS")]
+
+
+@pytest.mark.parametrize("part", ["pins", "candidates"])
+def test_a_gate_with_nothing_to_judge_is_an_error(part: str) -> None:
+    with pytest.raises(BlockedError, match="found nothing to judge"):
+        evaluate(subject(**{part: ()}))
+
+
+def test_gates_whose_facts_are_read_later_can_be_left_out() -> None:
+    blind = home(rules=None, environment=None)
+    found = evaluate(blind, without=frozenset({"HOME_PROTECTED", "ENVIRONMENT"}))
+    assert {f.code for f in found} == {g.code for g in GATES} - {"HOME_PROTECTED", "ENVIRONMENT"}
+    assert not any(f.blocks for f in found)
+
+
+def test_every_gate_asks_one_question_under_one_code() -> None:
+    assert len({g.code for g in GATES}) == len(GATES)
+    assert all(g.question.endswith("?") for g in GATES)
+
+
+# --- waivers
+
+SELF = Waiver("SELF_APPROVAL", "release", "one person", "dana", "2026-01-10")
+LONE = home(environment=replace(ENVIRONMENT, prevent_self_review=False))
+
+
+def waived(given_subject: Subject, *waivers: Waiver) -> Finding:
+    found = evaluate(replace(given_subject, config=with_waivers(*waivers)))
+    return next(f for f in found if f.code == "SELF_APPROVAL")
+
+
+@pytest.mark.parametrize("waiver", [SELF, replace(SELF, subject="*"), replace(SELF, expires="2030-01-01")], ids=["exact", "any", "later"])
+def test_a_live_waiver_covers_a_failure_and_is_shown(waiver: Waiver) -> None:
+    found = waived(LONE, waiver)
+    assert (found.outcome, found.waived_by, found.blocks) == ("FAIL", "dana", False)
+    assert "waived: one person" in found.message
+
+
+@pytest.mark.parametrize(
+    "waiver",
+    [
+        pytest.param(replace(SELF, expires="2026-01-09"), id="expired yesterday"),
+        pytest.param(replace(SELF, subject="app-release"), id="other subject"),
+        pytest.param(replace(SELF, code="ENVIRONMENT"), id="other code"),
+    ],
+)
+def test_any_other_waiver_does_not(waiver: Waiver) -> None:
+    found = waived(LONE, waiver)
+    assert (found.waived_by, found.blocks) == ("", True)
+
+
+def test_the_second_waiver_may_be_the_one_that_covers() -> None:
+    assert waived(LONE, replace(SELF, subject="other", approver="x"), SELF).waived_by == "dana"
+
+
+def test_what_is_not_known_cannot_be_waived() -> None:
+    found = waived(home(environment=replace(ENVIRONMENT, prevent_self_review=None)), SELF)
+    assert (found.outcome, found.waived_by, found.blocks) == ("UNKNOWN", "", True)
+
+
+def test_a_pass_is_never_shown_as_waived() -> None:
+    assert waived(subject(), SELF).waived_by == ""
+
+
+@given(st.dates(), st.dates())
+def test_a_waiver_is_dead_on_the_day_after_it_expires(expires: Any, today: Any) -> None:
+    waiver = replace(SELF, expires=expires.isoformat())
+    assert waiver.covers("SELF_APPROVAL", "release", f"{today.isoformat()}T23:59:59Z") == (today <= expires)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "blocks"), [("PASS", False), ("NOT_APPLICABLE", False), ("FAIL", True), ("UNKNOWN", True)]
+)
+def test_what_blocks(outcome: Any, blocks: bool) -> None:
+    assert Finding("A", "b", outcome).blocks is blocks
+    assert Finding("A", "b", outcome, waived_by="dana").blocks is (outcome == "UNKNOWN")
+
+
+# --- the audit record
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"{", id="no JSON"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"{}", id="no fields"),
+        pytest.param(audit().replace(b"ms-policy-audit/v1", b"ms-policy-audit/v2"), id="other schema"),
+        pytest.param(audit("yesterday"), id="no time"),
+        pytest.param(audit("2026-01-09T00:00:00"), id="a time without zone"),
+        pytest.param(audit(core="bad"), id="entries are text"),
+        pytest.param(audit(core=[{"code": "A"}]), id="entry without outcome"),
+        pytest.param(audit(core=[{"outcome": "PASS"}]), id="entry without code"),
+        pytest.param(audit(core=[{"code": "A", "outcome": True}]), id="outcome is no text"),
+        pytest.param(audit(core=[None]), id="entry is null"),
+        pytest.param(audit(core=7), id="entries are a number"),
+        pytest.param(b'{"schema": "ms-policy-audit/v1", "audited_at": "2026-01-09T00:00:00Z", "repos": []}', id="repos is a list"),
+        pytest.param(b'{"schema": "ms-policy-audit/v1", "audited_at": 5, "repos": {}}', id="time is a number"),
+    ],
+)
+def test_a_damaged_audit_record_is_as_good_as_none(data: bytes) -> None:
+    assert read_audit(data) is None
+    assert findings(evaluate(home(audit=data)), "AUDIT") == [("studio/distribution", "UNKNOWN")]
+
+
+def test_a_whole_audit_record_is_read() -> None:
+    record = read_audit(audit())
+    assert record is not None
+    assert set(record["repos"]) == {"studio/distribution", "studio/loader", "studio/core"}
+
+
+def test_bypass_counts_as_audited_only_where_it_passed() -> None:
+    environment = replace(ENVIRONMENT, can_admins_bypass=None)
+    bad = [{"code": "ENVIRONMENT_NO_BYPASS", "outcome": "UNKNOWN"}]
+    found = evaluate(home(environment=environment, audit=audit(distribution=bad)))
+    assert findings(found, "ENVIRONMENT") == [("release", "UNKNOWN")]
+    elsewhere = audit(distribution=[{"code": "X", "outcome": "PASS"}])
+    assert findings(evaluate(home(environment=environment, audit=elsewhere)), "ENVIRONMENT") == [("release", "UNKNOWN")]
+
+
+def test_every_unrecorded_release_is_listed_in_the_order_of_its_plan() -> None:
+    releases = tuple(Release(i, f"v0.0.{i}", i == 3, False) for i in range(1, 5))
+    plans = tuple(f"v0.0.{i}" for i in range(1, 6))
+    facts = observation().with_home(plans=plans, releases=releases, ledger=("v0.0.2",))
+    assert missing_evidence(facts) == ("v0.0.1", "v0.0.4")
+
+
+def test_the_configured_checks_of_home_are_the_ones_that_must_be_required() -> None:
+    other = replace(CONFIG, repos=tuple(replace(r, checks=()) if r.id == "distribution" else r for r in CONFIG.repos))
+    found = evaluate(replace(home(rules=replace(RULES, checks=())), config=other))
+    assert findings(found, "HOME_PROTECTED") == [("studio/distribution", "PASS")]
