@@ -85,9 +85,9 @@ def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -
         ),
         pytest.param(core(commit("core-1", RED)), "PIN_GREEN", "core", "FAIL", "red: test", id="red since"),
         pytest.param(core(commit("core-1", RED[1:])), "PIN_GREEN", "core", "FAIL", "missing", id="check vanished"),
-        pytest.param(core(commit("core-1", None)), "PIN_GREEN", "core", "UNKNOWN", "not read", id="checks unread"),
-        pytest.param(core(commit("other")), "PIN_GREEN", "core", "UNKNOWN", "not read", id="pinned commit unread"),
-        pytest.param(subject(without_core()), "PIN_GREEN", "core", "UNKNOWN", "not read", id="pinned repository unread"),
+        pytest.param(core(commit("core-1", None)), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="checks unread"),
+        pytest.param(core(commit("other")), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="pinned commit unread"),
+        pytest.param(subject(without_core()), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="pinned repository unread"),
         pytest.param(
             core(commit("core-2"), reachable={sha("core-1"): False}), "PIN_ON_BRANCH", "core", "FAIL", "is not on main", id="off branch"
         ),

@@ -192,4 +192,4 @@ def _commit_of(tag: str, candidate: Candidate, own: str) -> tuple[str, str]:
 
 def fits_tag(tag: str, sha: str, candidate: Candidate) -> bool:
     """Whether a candidate that was built from `sha` may carry this tag."""
-    return _commit_of(tag, candidate, sha) == (sha, "")
+    return tag != "" and _commit_of(tag, candidate, sha) == (sha, "")

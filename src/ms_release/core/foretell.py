@@ -28,15 +28,21 @@ def foretell(facts: Observation, done: Action, outcome: Outcome = Outcome()) -> 
     match done:
         case action.DispatchWorkflow():
             return _dispatched(facts, done, outcome)
-        case action.CreateBranch() | action.CommitFiles() | action.OpenPullRequest() | action.MergePullRequest():
+        case (
+            action.CreateBranch()
+            | action.CommitFiles()
+            | action.OpenPullRequest()
+            | action.UpdatePullRequest()
+            | action.MergePullRequest()
+        ):
             return _changed(facts, done, outcome)
         case action.CreateTag():
             return facts if done.tag in facts.home.tags else facts.with_home(tags={**facts.home.tags, done.tag: done.sha})
         case action.CreateDraft():
             draft = Release(outcome.id, done.tag, True, done.prerelease, (), done.body)
-            known = any(r.body == done.body and r.tag == done.tag for r in facts.home.releases)
+            known = any(r.id == outcome.id or (r.body, r.tag) == (done.body, done.tag) for r in facts.home.releases)
             return facts if known else facts.with_home(releases=(draft, *facts.home.releases))
-        case action.UploadAsset() | action.PublishRelease():
+        case action.UploadAsset() | action.DeleteAsset() | action.PublishRelease():
             return _released(facts, done, outcome)
         case _:
             return facts
@@ -67,12 +73,15 @@ def _change(facts: Observation, change: ChangeFacts, done: Action, outcome: Outc
     match done:
         case action.CreateBranch() if change.branch is None:
             return replace(change, branch=done.sha)
-        case action.CommitFiles() if change.on_branch != (wanted := {f.path: f.blob for f in done.files}):
-            return replace(change, branch=outcome.sha, on_branch=wanted)
+        case action.CommitFiles() if change.branch == done.expected_head:
+            # at any other commit the branch shows our files, or somebody else's that must not be mistaken for ours
+            return replace(change, branch=outcome.sha, on_branch={f.path: f.blob for f in done.files})
         case action.OpenPullRequest() if change.pull is None:
             paths = tuple(change.on_branch)
             pull = Pull(outcome.id, outcome.url, "OPEN", facts.viewer, change.branch or "", facts.home.head, "UNKNOWN", paths, checks=())
             return replace(change, pull=pull)
+        case action.UpdatePullRequest() if change.pull is not None and change.pull.head_sha == done.expected_head:
+            return replace(change, behind=False, pull=replace(change.pull, checks=()))
         case action.MergePullRequest() if change.pull is not None and change.pull.state != "MERGED":
             pull = replace(change.pull, state="MERGED", merge_commit=outcome.sha, merged_by=facts.viewer)
             return replace(change, pull=pull, on_base=change.on_branch)
@@ -87,6 +96,8 @@ def _released(facts: Observation, done: Action, outcome: Outcome) -> Observation
             if not any(a.name == done.name for a in release.assets):
                 asset = Asset("", done.name, done.size, f"sha256:{done.sha256}", outcome.id)
                 release = replace(release, assets=(*release.assets, asset))
+        elif isinstance(done, action.DeleteAsset) and release.tag == done.tag:
+            release = replace(release, assets=tuple(a for a in release.assets if a.id != done.asset_id))
         elif isinstance(done, action.PublishRelease) and release.id == done.release_id:
             release = replace(release, draft=False)
         releases.append(release)

@@ -77,10 +77,14 @@ def _pins_green(subject: Subject) -> Iterator[Finding]:
         missing = {(c.name, c.app) for c in repo.checks} - {(e.check, e.app) for e in pin.evidence}
         facts = subject.facts.repos.get(pin.repo)
         commit = facts.commit(pin.sha) if facts else None
-        problem = judge(commit, repo.checks)[0] if commit and commit.checks else ""
+        problem = judge(commit, repo.checks)[0] if commit else "unknown: the commit could not be read"
+        if pin.stands_on_evidence and problem.startswith(("missing", "unknown")):
+            problem = ""
         if missing:
             yield Finding("PIN_GREEN", pin.repo, "FAIL", f"no evidence for {sorted(missing)[0][0]}", "Pin a green commit.")
-        elif problem and not (pin.select == "carry" and problem.startswith("missing")):
+        elif problem.startswith("unknown"):
+            yield Finding("PIN_GREEN", pin.repo, "UNKNOWN", f"{pin.sha[:7]}: {problem}", "Check read access.")
+        elif problem:
             yield Finding("PIN_GREEN", pin.repo, "FAIL", f"{pin.sha[:7]} is not green: {problem}", "Pin a green commit.")
         else:
             yield Finding("PIN_GREEN", pin.repo, "PASS", f"{pin.sha[:7]} is green")
@@ -101,12 +105,21 @@ def _pins_reachable(subject: Subject) -> Iterator[Finding]:
 def _candidates(subject: Subject) -> Iterator[Finding]:
     for candidate in subject.candidates:
         ready = subject.facts.ready.get(candidate.repo)
+        facts = subject.facts.repos.get(candidate.repo)
+        same = [r for r in (facts.releases or () if facts else ()) if r.tag == candidate.tag]
         if candidate.repo not in subject.facts.ready:
-            yield Finding("CANDIDATE", candidate.repo, "UNKNOWN", "its releases could not be read", "A draft needs push access to be seen.")
-        elif ready and ready.problems:
-            yield Finding("CANDIDATE", candidate.repo, "FAIL", f"{candidate.tag}: {ready.problems[0]}", f"Delete release {ready.release.id} and build it again.")
+            remedy = "A draft needs push access to be seen."
+            yield Finding("CANDIDATE", candidate.repo, "UNKNOWN", "its releases could not be read", remedy)
+        elif len(same) > 1:
+            ids = ", ".join(str(r.id) for r in same)
+            message = f"several releases share {candidate.tag}: {ids}"
+            yield Finding("CANDIDATE", candidate.repo, "FAIL", message, "Delete all but the right one, by id.")
+        elif candidate.state == "ready" and (ready is None or ready.problems):
+            message = f"{candidate.tag}: {ready.problems[0] if ready else 'gone'}"
+            yield Finding("CANDIDATE", candidate.repo, "FAIL", message, "Plan again: it will be built again.")
         else:
-            yield Finding("CANDIDATE", candidate.repo, "PASS", f"{candidate.tag} is " + ("ready" if ready else "to be built"))
+            state = "ready" if ready and not ready.problems else "to be built"
+            yield Finding("CANDIDATE", candidate.repo, "PASS", f"{candidate.tag} is {state}")
 
 
 def _tag_free(subject: Subject) -> Iterator[Finding]:
@@ -147,11 +160,13 @@ def _environment(subject: Subject) -> Iterator[Finding]:
         return
     problems = [
         *(["it has no required reviewers"] if not facts.reviewers else []),
-        *(["every branch may deploy to it"] if not facts.branches else []),
+        *(["every branch may deploy to it"] if facts.branches == () else []),
         *(["administrators can bypass it"] if facts.can_admins_bypass else []),
     ]
     if problems:
         yield Finding("ENVIRONMENT", name, "FAIL", "; ".join(problems), "Set it up as docs/runbook.md says.")
+    elif facts.branches is None:
+        yield Finding("ENVIRONMENT", name, "UNKNOWN", "which branches may deploy to it was not read", "Check read access.")
     elif facts.can_admins_bypass is None and not _audited(subject, "ENVIRONMENT_NO_BYPASS"):
         yield Finding("ENVIRONMENT", name, "UNKNOWN", "whether administrators can bypass it was not read", "Run the policy audit as an administrator.")
     else:
@@ -170,7 +185,10 @@ def _audit(subject: Subject) -> Iterator[Finding]:
     if record is None:
         yield Finding("AUDIT", home.slug, "UNKNOWN", f"{AUDIT_PATH} is missing or unreadable", remedy)
         return
-    if _age(record["audited_at"], subject.facts.now) > timedelta(days=AUDIT_DAYS):
+    age = _age(record["audited_at"], subject.facts.now)
+    if age < -timedelta(days=1):  # a day for an auditor's clock; beyond it the record would never grow old
+        yield Finding("AUDIT", home.slug, "UNKNOWN", f"the audit record of {record['audited_at'][:10]} is from the future", remedy)
+    elif age > timedelta(days=AUDIT_DAYS):
         yield Finding("AUDIT", home.slug, "FAIL", f"the audit record of {record['audited_at'][:10]} is older than {AUDIT_DAYS} days", remedy)
     for slug in (home.slug, *(pin.slug for pin in subject.pins)):
         entries = record["repos"].get(slug)
@@ -178,8 +196,9 @@ def _audit(subject: Subject) -> Iterator[Finding]:
         if not entries:
             yield Finding("AUDIT", slug, "UNKNOWN", "the audit record does not mention it", remedy)
         elif bad:
-            outcome: Outcome = "UNKNOWN" if all(e["outcome"] == "UNKNOWN" for e in bad) else "FAIL"
-            yield Finding("AUDIT", slug, outcome, f"audited: {bad[0]['code']} is {bad[0]['outcome']}", "Repair the setting, audit again.")
+            worst = next((e for e in bad if e["outcome"] != "UNKNOWN"), bad[0])
+            outcome: Outcome = "UNKNOWN" if worst["outcome"] == "UNKNOWN" else "FAIL"
+            yield Finding("AUDIT", slug, outcome, f"audited: {worst['code']} is {worst['outcome']}", "Repair the setting, audit again.")
         else:
             yield Finding("AUDIT", slug, "PASS", f"audited on {record['audited_at'][:10]}")
 
@@ -230,10 +249,10 @@ def read_audit(data: bytes | None) -> dict[str, Any] | None:
         record = strict_json.parse(data)
         whole = record["schema"] == AUDIT_SCHEMA and isinstance(record["audited_at"], str) and isinstance(record["repos"], dict)
         entries = all(isinstance(e["code"], str) and isinstance(e["outcome"], str) for es in record["repos"].values() for e in es)
-        datetime.fromisoformat(record["audited_at"])
+        zoned = datetime.fromisoformat(record["audited_at"]).tzinfo is not None
     except (DamagedError, KeyError, TypeError, ValueError, AttributeError):
         return None
-    return record if whole and entries else None
+    return record if whole and entries and zoned else None
 
 
 def _audited(subject: Subject, code: str) -> bool:

@@ -42,6 +42,11 @@ class Pin(Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
 
+    @property
+    def stands_on_evidence(self) -> bool:
+        """Whether an earlier published plan proved it green, so that the forge need not keep its checks (SPEC 4)."""
+        return self.select == "carry" or any(e.source != "forge" for e in self.evidence)
+
 
 class CandidatePin(Struct, frozen=True, omit_defaults=True):
     """What a plan promotes for one repository: a `ready` candidate by id and digest, or one that is still to `build`."""

@@ -70,7 +70,7 @@ def _next_candidates(goal: Train, facts: Observation) -> Act | Wait | Blocked | 
     if dispatches:
         return Act(tuple(dispatches))
     if waits:
-        names = ", ".join(c.repo for c in goal.plan.candidates if facts.ready.get(c.repo) is None)
+        names = ", ".join(c.repo for c in goal.plan.candidates if (it := facts.ready.get(c.repo)) is None or it.problems)
         return Wait("candidates", f"the candidates of {names}", "the forge's runners", tuple(waits))
     return None
 

@@ -57,9 +57,9 @@ def _pin(pin: Pin, config: Config, facts: Observation) -> Iterator[Moved]:
         state = "not readable" if contained is None else "not reachable"
         yield Moved(f"{pin.repo} {pin.sha[:7]} on {pin.ref}", "reachable", state)
     commit = repo.commit(pin.sha)
-    if pin.select == "carry" and commit is not None and not commit.checks:
-        return  # the forge no longer keeps its checks: the evidence of the previous published plan counts
     problem, evidence = judge(commit, config.repo(pin.repo).checks) if commit else ("unknown: the commit could not be read", ())
+    if pin.stands_on_evidence and commit is not None and problem.startswith(("missing", "unknown")):
+        return  # the forge no longer keeps its checks: the evidence of the previous published plan counts
     if problem:
         yield Moved(f"the checks of {pin.repo} {pin.sha[:7]}", "green", problem)
         return

@@ -45,17 +45,17 @@ def _decode(part: str) -> bytes:
 
 def _signed(app: Body, text: str, signature: bytes) -> bool:
     # Imported here: only apps need it, and it costs more than the rest of a small forge's start.
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    key = load_pem_public_key(app["public_key"].encode())
-    assert isinstance(key, RSAPublicKey)
     try:
+        key = load_pem_public_key(app["public_key"].encode())
+        assert isinstance(key, RSAPublicKey)
         key.verify(signature, text.encode(), PKCS1v15(), SHA256())
-    except InvalidSignature:
+    except (InvalidSignature, ValueError):
         return False
     return True
 

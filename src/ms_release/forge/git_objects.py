@@ -32,6 +32,7 @@ ENV = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
 }
 """The whole environment of every git process: nothing of the person who runs the forge leaks in."""
 

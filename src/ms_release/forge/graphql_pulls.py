@@ -116,11 +116,23 @@ def _brought(world: World, body: Node) -> set[str]:
     return {c.sha for tip in known for c in git.commits_between(git_dir, body["base_sha"], tip)}
 
 
+def _files(pull: Node, world: World, **page: Any) -> Node:
+    """What the head changes since it left the base."""
+    body = pull["_body"]
+    git_dir = world.forge.git_dir(body["repo"])
+    fork = git.merge_base(git_dir, body["base_sha"], body["head_sha"])
+    changes = git.diff(git_dir, fork, body["head_sha"]) if fork else ()
+    return connection(
+        list(changes), lambda change: {"path": change.path, "additions": change.additions, "deletions": change.deletions}, page
+    )
+
+
 RESOLVERS: Resolvers = {
     "Repository": {"pullRequests": _pull_requests, "pullRequest": _pull_request},
     "Commit": {"associatedPullRequests": _associated},
     "PullRequest": {
         "author": lambda p, w: w.user(p["_body"]["user"]),
+        "files": _files,
         "mergedBy": lambda p, w: w.user(p["_body"]["merged_by"]),
         "mergeCommit": _merge_commit,
         "mergeable": _mergeable,

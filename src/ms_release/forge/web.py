@@ -115,6 +115,14 @@ def field(body: dict[str, Any], name: str, kind: type | tuple[type, ...], defaul
     return value
 
 
+def list_of(body: dict[str, Any], name: str, kind: type, default: Any = ...) -> list[Any]:
+    """A list field whose items are all of one type; 422 otherwise."""
+    items: list[Any] = field(body, name, list, default)
+    if not all(isinstance(item, kind) for item in items):
+        raise Refusal(422, f"Invalid request.\n\nFor 'properties/{name}', an item is of the wrong type.")
+    return items
+
+
 def path_int(request: Request, name: str) -> int:
     """A number from the path; 404 when it is none."""
     text = str(request.path_params[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,10 @@ def _person(forge: Forge, login: str, given: Any) -> git.Person:
     own = pulls.person(forge, login)
     if not isinstance(given, dict):
         return own
+    try:
+        datetime.fromisoformat(str(given.get("date") or own.date))
+    except ValueError as error:
+        raise Refusal(422, "Invalid request.\n\ndate is not a valid ISO 8601 time.") from error
     return git.Person(
         str(given.get("name", own.name)), str(given.get("email", own.email)), given.get("date") or own.date
     )
@@ -198,7 +203,7 @@ def create_commit(request: Request) -> Response:
     forge, who = web.forge_of(request), web.identity_of(request)
     name, git_dir = _writing(request)
     body = web.json_body(request)
-    tree, parents = str(web.field(body, "tree", str)), list(web.field(body, "parents", list, []))
+    tree, parents = str(web.field(body, "tree", str)), web.list_of(body, "parents", str, [])
     found = git.read_object(git_dir, tree)
     if found is None or found[0] != "tree":
         raise Refusal(422, "Tree SHA does not exist")
@@ -261,7 +266,7 @@ def create_tree(request: Request) -> Response:
     if base is not None and _tree_of(git_dir, str(base)) is None:
         raise Refusal(422, "base_tree is not a valid tree oid")
     changes: dict[str, tuple[str, str] | None] = {}
-    for entry in web.field(body, "tree", list):
+    for entry in web.list_of(body, "tree", dict):
         path, mode = str(entry.get("path", "")), str(entry.get("mode", "100644"))
         if mode not in _MODES or any(part in ("", ".", "..", ".git") for part in path.split("/")):
             raise Refusal(422, "tree.path contains a malformed path component")

@@ -25,6 +25,8 @@ _SWITCHES = (
 )
 _ASKED = ("required_status_checks", "enforce_admins", "required_pull_request_reviews", "restrictions")
 _BYPASS = {"always": "always", "exempt": "exempt", "pull_request": "pull_requests_only", "never": "never"}
+_ACTORS = ("Integration", "OrganizationAdmin", "RepositoryRole", "Team")
+_MODES = ("always", "exempt", "pull_request")
 _RULES = (
     "creation", "update", "deletion", "required_linear_history", "required_signatures", "pull_request",
     "required_status_checks", "non_fast_forward",
@@ -69,7 +71,7 @@ def put_protection(request: Request) -> Response:
     body = {
         "required_status_checks": _checks(web.field(asked, "required_status_checks", dict, None)),
         "enforce_admins": bool(web.field(asked, "enforce_admins", bool, False)),
-        "required_pull_request_reviews": web.field(asked, "required_pull_request_reviews", dict, None),
+        "required_pull_request_reviews": _reviews(web.field(asked, "required_pull_request_reviews", dict, None)),
         "restrictions": _restrictions(web.field(asked, "restrictions", dict, None)),
         **{switch: bool(web.field(asked, switch, bool, False)) for switch in _SWITCHES},
     }
@@ -94,18 +96,29 @@ def delete_protection(request: Request) -> Response:
 def _checks(asked: Json | None) -> Json | None:
     if asked is None:
         return None
-    listed = [{"context": str(c["context"]), "app_id": c.get("app_id")} for c in asked.get("checks", [])]
+    listed = [
+        {"context": web.field(check, "context", str), "app_id": web.field(check, "app_id", int, None)}
+        for check in web.list_of(asked, "checks", dict, [])
+    ]
     names = {check["context"] for check in listed}
-    listed += [{"context": str(name), "app_id": None} for name in asked.get("contexts", []) if name not in names]
+    listed += [
+        {"context": str(name), "app_id": None} for name in web.list_of(asked, "contexts", str, []) if name not in names
+    ]
     # -1 is GitHub's way to write "any app"
     checks = [{**check, "app_id": None if check["app_id"] == -1 else check["app_id"]} for check in listed]
     return {"strict": bool(asked.get("strict")), "checks": checks}
 
 
+def _reviews(asked: Json | None) -> Json | None:
+    if asked is not None:
+        web.field(asked, "required_approving_review_count", int, 0)
+    return asked
+
+
 def _restrictions(asked: Json | None) -> Json | None:
     if asked is None:
         return None
-    return {key: list(web.field(asked, key, list, [])) for key in ("users", "teams", "apps")}
+    return {key: web.list_of(asked, key, str, []) for key in ("users", "teams", "apps")}
 
 
 def _present_classic(request: Request, name: str, branch: str, body: Json) -> Json:
@@ -263,23 +276,36 @@ def _one_of(asked: Json, key: str, choices: tuple[str, ...]) -> str:
 
 
 def _conditions(asked: Json) -> Json:
-    names = asked.get("ref_name") or {}
-    return {**asked, "ref_name": {key: list(names.get(key, [])) for key in ("include", "exclude")}}
+    names: Json = {"ref_name": web.field(asked, "ref_name", dict, {})}
+    if "repository_name" in asked:
+        names["repository_name"] = web.field(asked, "repository_name", dict)
+    return {
+        kind: {key: web.list_of(given, key, str, []) for key in ("include", "exclude")} for kind, given in names.items()
+    }
 
 
 def _rule(asked: Any) -> Json:
     if not isinstance(asked, dict) or asked.get("type") not in _RULES:
         raise Refusal(422, "Validation Failed", [{"resource": "Ruleset", "field": "rules", "code": "invalid"}])
-    known = ("type", "parameters")
-    return {key: asked[key] for key in known if asked.get(key) is not None}
+    parameters = web.field(asked, "parameters", dict, {})
+    for check in web.list_of(parameters, "required_status_checks", dict, []):
+        web.field(check, "context", str)
+    web.list_of(parameters, "allowed_merge_methods", str, [])
+    web.field(parameters, "required_approving_review_count", int, 0)
+    return {"type": asked["type"], **({"parameters": parameters} if parameters else {})}
 
 
 def _actor(asked: Any) -> Json:
+    given = asked if isinstance(asked, dict) else {}
+    kind, mode = given.get("actor_type"), given.get("bypass_mode", "always")
+    if kind not in _ACTORS or mode not in _MODES:
+        raise Refusal(422, "Validation Failed", [{"resource": "Ruleset", "field": "bypass_actors", "code": "invalid"}])
+    number = web.field(given, "actor_id", int, 1 if kind == "OrganizationAdmin" else ...)
     # The job's own token cannot be let past a ruleset, an App of one's own can (github-facts, "Tag rules").
-    if asked.get("actor_type") == "Integration" and asked.get("actor_id") == ACTIONS_APP_ID:
-        raise Refusal(422, "Validation Failed: Actor GitHub Actions integration must be part of the ruleset source or owner organization")  # fmt: skip  # noqa: E501
-    mode = asked.get("bypass_mode", "always")
-    return {"actor_id": asked.get("actor_id"), "actor_type": asked.get("actor_type"), "bypass_mode": mode}
+    if kind == "Integration" and number == ACTIONS_APP_ID:
+        text = "Actor GitHub Actions integration must be part of the ruleset source or owner organization"
+        raise Refusal(422, f"Validation Failed: {text}")
+    return {"actor_id": number, "actor_type": kind, "bypass_mode": mode}
 
 
 def branch_rules(request: Request) -> Response:

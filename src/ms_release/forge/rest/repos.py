@@ -139,6 +139,8 @@ def list_commits(request: Request) -> Response:
     """GET /repos/{owner}/{repo}/commits with sha, path, since, until"""
     name, git_dir = readable(request)
     forge, links, asked = web.forge_of(request), web.links_of(request), request.query_params
+    if any(ord(letter) < 32 for value in asked.values() for letter in value):
+        raise not_found()
     start = git.commit_of(git_dir, asked.get("sha") or web.repo_of(request)["default_branch"])
     if start is None:
         if git.list_refs(git_dir, "refs/heads/"):

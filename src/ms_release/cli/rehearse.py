@@ -1,0 +1,155 @@
+"""`rehearse`: the whole release, end to end, offline: real commands, real git, real workflow runs, a second person."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ms_release.cli.common import Settings, standard_options
+from ms_release.errors import BlockedError, IntegrityError, MsError, WaitingError
+
+if TYPE_CHECKING:
+    from ms_release.cli.output import Output
+    from ms_release.cli.rehearsal import Rehearsal, Verb
+
+OPERATOR, APPROVER = "alice", "bob"
+
+
+@click.command()
+@click.option("--channel", type=click.Choice(["stable", "beta"]), default="beta", help="The channel to rehearse.")
+@click.option("--product", type=click.Choice(["content"]), default="content", help="The product to rehearse.")
+@click.option("--world", metavar="FILE", help="The world to rehearse in (default: the example organisation).")
+@click.option("--keep", metavar="DIR", help="Keep the world here; the same command resumes in it.")
+@click.option("--yes", is_flag=True, help="Let the second person approve without asking.")
+@standard_options
+def rehearse(settings: Settings, channel: str, product: str, world: str | None, keep: str | None, yes: bool) -> None:
+    """Rehearse a whole release on the embedded forge.
+
+    Every step is the real command against real repositories and really run workflows on this machine. The approval is a
+    second person's: asked for on a terminal, given at once with --yes; without one the rehearsal stops with exit 4, and
+    the same command with --keep goes on.
+
+    \b
+    Examples:
+      ms release rehearse
+      ms release rehearse --yes --keep /tmp/world --json
+    """
+    from ms_release.cli.rehearsal import open_rehearsal
+
+    place = nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="ms-rehearse-")
+    with place as root:
+        directory = Path(root).resolve()
+        directory.mkdir(parents=True, exist_ok=True)
+        settings.output.say(f"making the world, or finding it, in {directory}")
+        with open_rehearsal(directory, Path(world) if world else None) as rehearsal:
+            settings.output.document(run_train(rehearsal, settings.output, channel, yes=yes))
+
+
+def run_train(rehearsal: Rehearsal, output: Output, channel: str, *, yes: bool) -> dict[str, Any]:
+    """One release from plan to verify, as two people do it. Raises what the failing command ended with."""
+    how = ("--channel", channel, "--auto")
+    predicted = _plan(rehearsal, output, how)
+    start = len(rehearsal.server.forge.store.effects()) if predicted is not None else 0
+    _step(rehearsal, output, OPERATOR, "prepare", *how, "--watch")
+    waiting = _step(rehearsal, output, OPERATOR, "publish", *how, allowed=(0, 4))
+    if waiting.document.get("nothing"):
+        output.data("nothing to release: the newest release is exactly what would be released now")
+        return {"verbs": _verbs(rehearsal), "nothing": True}
+    tag = _remember(rehearsal, channel, predicted, start)["tag"]
+    if waiting.exit == 4:
+        _approve(rehearsal, output, tag, yes=yes)
+        _step(rehearsal, output, OPERATOR, "publish", *how, "--watch")
+    _step(rehearsal, output, OPERATOR, "content", "verify", tag)
+    return _report(rehearsal, output, tag, channel)
+
+
+def _plan(rehearsal: Rehearsal, output: Output, how: tuple[str, ...]) -> list[str] | None:
+    """The effects that the plan foretells; None when a release is already under way or nothing is to be released."""
+    verb = _step(rehearsal, output, OPERATOR, "plan", *how, allowed=(0, 4))
+    return list(verb.document["actions"]) if "actions" in verb.document else None
+
+
+def _remember(rehearsal: Rehearsal, channel: str, predicted: list[str] | None, start: int) -> dict[str, Any]:
+    """What the plan foretold, kept beside the world, so that a resumed rehearsal can still compare."""
+    from ms_release.core.version import parse_tag
+
+    file = rehearsal.root / f"rehearsal-{channel}.json"
+    if predicted is not None:
+        tag = next(key.split()[-1] for key in predicted if key.startswith("publish "))
+        file.write_text(json.dumps({"tag": tag, "predicted": predicted, "start": start}))
+    kept: dict[str, Any] = json.loads(file.read_text())
+    assert parse_tag(kept["tag"]) is not None
+    return kept
+
+
+def _approve(rehearsal: Rehearsal, output: Output, tag: str, *, yes: bool) -> None:
+    if not yes:
+        if not sys.stdin.isatty():
+            raise WaitingError(
+                f"{tag} waits for the approval of @{APPROVER}",
+                remedy="Approve it (--yes lets the second person do it), then run the same command again.",
+                next_command=f"ms release rehearse --yes --keep {rehearsal.root}",
+            )
+        sys.stderr.write(f"\nYou are now @{APPROVER}, a release manager. Type {tag} to approve: ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip() != tag:
+            raise BlockedError(f"{tag} was not approved", remedy="Run the same command again.")
+    _step(rehearsal, output, APPROVER, "content", "approve", tag, typed=f"{tag}\n")
+
+
+def _step(
+    rehearsal: Rehearsal, output: Output, who: str, *arguments: str, allowed: tuple[int, ...] = (0,), typed: str = ""
+) -> Verb:
+    shown = " ".join(("ms release", *arguments))
+    output.data(f"\n@{who} $ {shown}")
+    verb = rehearsal.run(who, *arguments, typed=typed)
+    asked = ", ".join(f"{n} {kind}" for kind, n in verb.requests.items() if n)
+    output.data(f"  exit {verb.exit} in {verb.seconds:.1f} s ({asked or 'no requests'})")
+    if verb.exit not in allowed:
+        error = verb.document.get("error", {})
+        raise _failure(verb, error.get("cause", verb.errors[-2000:] or "it said nothing"), error.get("remedy", ""))
+    if verb.exit and "error" in verb.document:
+        output.data(f"  {verb.document['error']['cause']}")
+    return verb
+
+
+def _failure(verb: Verb, cause: str, remedy: str) -> MsError:
+    failure = BlockedError(f"`{verb.verb}` ended with exit {verb.exit}: {cause}", remedy=remedy)
+    failure.exit_code = verb.exit
+    return failure
+
+
+def _report(rehearsal: Rehearsal, output: Output, tag: str, channel: str) -> dict[str, Any]:
+    from ms_release.cli.effects import performed_keys
+    from ms_release.core.plan import ledger_path
+
+    kept = _remember(rehearsal, channel, None, 0)
+    performed = performed_keys(rehearsal.server.forge, tag, kept["start"])
+    text = rehearsal.file(ledger_path(tag))
+    if text is None:
+        raise IntegrityError(f"{tag} has no ledger entry", remedy="Run the same command again.")
+    entry = json.loads(text)
+    same = sorted(kept["predicted"]) == sorted(performed)
+    output.data(
+        f"\n{tag} is published: {len(performed)} effects, {'exactly those that the plan foretold' if same else 'NOT those that the plan foretold'}"
+    )
+    return {
+        "verbs": _verbs(rehearsal),
+        "predicted": kept["predicted"],
+        "performed": performed,
+        "tag": tag,
+        "digest": entry["plan"],
+        "seal": entry["seal"],
+        "assets": [{"name": a["name"], "sha256": a["sha256"]} for a in entry["assets"]],
+        "approved_by": entry["approved_by"],
+    }
+
+
+def _verbs(rehearsal: Rehearsal) -> list[dict[str, Any]]:
+    return [{"verb": v.verb, "exit": v.exit, "seconds": v.seconds, "requests": v.requests} for v in rehearsal.verbs]
