@@ -170,7 +170,7 @@ def parse(text: str, file: str = DEFAULT_FILE) -> Config:
             f"{file}{_line(text, raw, key, message)}: {message}" + (f" (key {key})" if key else ""),
             remedy="Compare with ms-release.example.toml.",
         ) from None
-    _check_references(config, file)
+    _check_references(config, text, file)
     return config
 
 
@@ -192,31 +192,53 @@ def _line(text: str, raw: dict[str, Any], key: str, message: str) -> str:
     return f":{text.count(chr(10), 0, found.start() if found else start) + 1}"
 
 
-def _check_references(config: Config, file: str) -> None:
+def _at(text: str, value: str) -> str:
+    """`:LINE` of the last place that says this value: where it is used, not where it is defined."""
+    found = text.rfind(f'"{value}"')
+    return f":{text.count(chr(10), 0, found) + 1}" if found >= 0 else ""
+
+
+def _check_references(config: Config, text: str, file: str) -> None:
     ids = [r.id for r in config.repos]
     if len(set(ids)) != len(ids):
-        raise UsageError(f"{file}: two repositories share an id", remedy="Ids of [[repo]] must differ.")
+        twin = next(i for i in ids if ids.count(i) > 1)
+        raise UsageError(f"{file}: two repositories share the id {twin} (key repo.id)", remedy="Ids of [[repo]] must differ.")
     for repo in config.repos:
         if not re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", repo.slug):
-            raise UsageError(f"{file}: url of {repo.id} is not …/owner/name", remedy="Write the repository's web address.")
+            raise UsageError(
+                f"{file}{_at(text, repo.url)}: url of {repo.id} is not …/owner/name (key repo.url)", remedy="Write the repository's web address."
+            )
         if not repo.checks:
-            raise UsageError(f"{file}: {repo.id} names no checks", remedy="A repository without a gate cannot be released.")
+            raise UsageError(f"{file}: {repo.id} names no checks (key repo.checks)", remedy="A repository without a gate cannot be released.")
     for product in config.products:
-        config.home(product)
+        if missing := [id for id in (*product.repos, product.home) if id not in ids]:
+            key = "home" if missing[0] == product.home else "repos"
+            raise UsageError(
+                f"{file}{_at(text, missing[0])}: no repository has the id {missing[0]!r} (key product.{key})",
+                remedy=f"Known ids: {', '.join(ids)}.",
+            )
         for repo in config.components(product):
             if repo.candidate is None:
-                raise UsageError(f"{file}: {repo.id} has no candidate", remedy=f"Add candidate = … : {product.id} promotes it.")
-        _check_assets(product, file)
+                raise UsageError(f"{file}: {repo.id} has no candidate (key repo.candidate)", remedy=f"Add candidate = … : {product.id} promotes it.")
+        _check_assets(product, text, file)
 
 
-def _check_assets(product: Product, file: str) -> None:
+def _check_assets(product: Product, text: str, file: str) -> None:
     known = {a.id for a in product.assets}
     for asset in product.assets:
         if (asset.source is None) == (not asset.members):
-            raise UsageError(f"{file}: asset {asset.id} needs either `from` or `members`", remedy="Name one of the two.")
+            raise UsageError(
+                f"{file}: asset {asset.id} needs either `from` or `members` (key product.assets)", remedy="Name one of the two."
+            )
         for source in asset.sources:
             if source.partition("/")[0] not in product.repos:
-                raise UsageError(f"{file}: asset {asset.id} takes {source}, not of this product", remedy="Use repo-id/file.")
+                raise UsageError(
+                    f"{file}{_at(text, source)}: asset {asset.id} takes {source}, not of this product (key product.assets.from)",
+                    remedy="Use repo-id/file.",
+                )
     for install_set in product.install_sets:
-        if missing := set(install_set.assets) - known:
-            raise UsageError(f"{file}: install set {install_set.id} names {sorted(missing)[0]}", remedy="No such asset.")
+        if missing := sorted(set(install_set.assets) - known):
+            raise UsageError(
+                f"{file}{_at(text, missing[0])}: install set {install_set.id} names {missing[0]} (key product.install_sets.assets)",
+                remedy="No such asset.",
+            )

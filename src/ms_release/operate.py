@@ -87,7 +87,7 @@ class Operation:
 
     def _perform(self, step: Act) -> None:
         for action in step.actions:
-            self._progress.say(action.key)
+            self._progress.act(action)
             outcome = self._writer.perform(action)
             self._known.append((action, outcome))
             self.performed.append(action)

@@ -63,8 +63,8 @@ class Writer(Protocol):
 class Progress(Protocol):
     """What people see while something takes time."""
 
-    def say(self, text: str) -> None:
-        """One line of what has happened."""
+    def act(self, action: Action) -> None:
+        """An effect that is about to happen."""
 
     def wait(self, text: str) -> None:
         """What is being waited for, replacing the last such line."""

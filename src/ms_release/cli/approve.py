@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ms_release.cli.common import Session, Settings, standard_options
+from ms_release.render.text import approval_text
 
 if TYPE_CHECKING:
-    from ms_release.core.observation import Observation, Run
+    from ms_release.core.observation import Observation
     from ms_release.core.train import Train
 
 
@@ -27,47 +28,45 @@ def approve(settings: Settings, tag: str) -> None:
     Example:
       ms release content approve v1.2.0
     """
-    from ms_release.core import action, approval
+    from ms_release.core import action, approval, train, verify
+    from ms_release.errors import CredentialError
 
     session = Session(settings, "content")
-    goal, facts, run, seal = find_waiting(session, tag)
+    goal = read_train(session, tag)
+    facts = _wait_for_run(session, goal)
+    run, commit = approval.current_run(goal, facts), verify.release_commit(facts)
+    assert run is not None and commit is not None
+    seal = train.seal(goal, facts, commit) or ""
     if problem := approval.refusal(goal, facts, run, facts.viewer, session.config):
-        from ms_release.errors import CredentialError
-
-        raise CredentialError(problem, remedy=f"Another of the release managers must approve it ({session.config.roles.release_managers}).")
-    text = _describe(session, goal, run, seal)
-    settings.output.data(text)
+        managers = session.config.roles.release_managers
+        raise CredentialError(problem, remedy=f"Another of the release managers must approve it ({managers}).")
+    changed = session.reader.changed_paths(goal.plan.home, commit, run.head_sha, ".github/")
+    settings.output.data(approval_text(goal.file, seal, run.url, changed))
     _confirm(tag, ask=not settings.output.as_json)
-    review = action.ReviewDeployment(
-        goal.plan.home, run.id, tag, goal.product.environment, "approved", approval.comment(goal, seal)
-    )
+    comment = approval.comment(goal, seal)
+    review = action.ReviewDeployment(goal.plan.home, run.id, tag, goal.product.environment, "approved", comment)
     session.writer().perform(review)
     settings.output.data(f"{tag} is approved by @{facts.viewer}; the publishing run goes on: {run.url}")
-    settings.output.document({"tag": tag, "plan": goal.file.digest, "seal": seal, "approved_by": facts.viewer, "performed": [review.key]})
+    body = {"tag": tag, "plan": goal.file.digest, "seal": seal, "approved_by": facts.viewer}
+    settings.output.document({**body, "performed": [review.key]})
 
 
-def find_waiting(session: Session, tag: str) -> tuple[Train, Observation, Run, str]:
-    """The merged plan of a tag, the facts, and the run that waits for it under the seal recomputed here.
+def _wait_for_run(session: Session, goal: Train) -> Observation:
+    """The facts in which the publishing run waits for its review. Raises StalePlanError or BlockedError instead."""
+    from ms_release.cli.trains import TrainSight
+    from ms_release.core.action import Next
+    from ms_release.core.approval import next_review
+    from ms_release.operate import Operation
 
-    Raises UsageError when there is no such plan, StalePlanError when it is stale, WaitingError when nothing waits.
-    """
-    from ms_release.core import approval, stale, train, verify
-    from ms_release.core.action import Ask
-    from ms_release.errors import StalePlanError, WaitingError
+    last: list[Observation] = []
 
-    goal = read_train(session, tag)
-    facts = session.reader.look(goal)
-    for what in ("protection", "runs"):
-        facts = session.reader.answer(facts, goal, Ask(what))
-    if moved := stale.moved_facts(goal.plan, goal.config, facts):
-        ending = stale.blocked(goal.plan, moved)
-        raise StalePlanError(ending.cause, remedy=ending.remedy)
-    commit = verify.release_commit(facts)
-    seal = train.seal(goal, facts, commit) if commit else None
-    run = approval.matching_run(goal, facts, seal) if seal else None
-    if seal is None or run is None:
-        raise WaitingError(f"nothing of {tag} waits for an approval", remedy="See where it stands.", next_command="ms release status")
-    return goal, facts, run, seal
+    def decide(facts: Observation) -> Next:
+        last[:] = [facts]
+        return next_review(goal, facts)
+
+    sight = TrainSight(session.reader, goal)
+    Operation(sight, session.writer(), session.clock, session.output).run(decide, watch=True)
+    return last[0]
 
 
 def read_train(session: Session, tag: str) -> Train:
@@ -85,30 +84,6 @@ def read_train(session: Session, tag: str) -> Train:
     if tag not in texts:
         raise UsageError(f"{facts.home.slug} holds no plan of {tag}", remedy="See what there is.", next_command="ms release status")
     return Train(session.config, session.product, parse_file(texts[tag].encode(), plan_path(tag)))
-
-
-def _describe(session: Session, goal: Train, run: Run, seal: str) -> str:
-    from ms_release.core.sanitize import terminal, terminal_line
-    from ms_release.core.train import render_notes
-    from ms_release.core.verify import release_commit
-
-    facts = session.reader.look(goal)
-    commit = release_commit(facts) or ""
-    changed = session.reader.changed_paths(goal.plan.home, commit, run.head_sha, ".github/")
-    rows = [f"  {p.repo:<14} {p.sha[:12]}  {p.select:<12} {terminal_line(p.reason)}" for p in goal.plan.pins]
-    return "\n".join(
-        (
-            f"{goal.plan.product} {goal.plan.tag} ({goal.plan.channel}) waits for your approval",
-            f"  plan  {goal.file.digest}",
-            f"  seal  {seal}",
-            f"  run   {run.url}",
-            "",
-            *rows,
-            "",
-            terminal(render_notes(goal.plan).decode()),
-            "Workflow files changed since the merge: " + (", ".join(map(terminal_line, changed)) or "none"),
-        )
-    )
 
 
 def _confirm(tag: str, *, ask: bool) -> None:

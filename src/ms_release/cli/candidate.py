@@ -42,7 +42,7 @@ def build(settings: Settings, folder: Path, sha: str, tag: str, visibility: str)
 
     \b
     Example:
-      ms-release candidate build --dir dist --sha "$SHA" --tag "$TAG" \\
+      ms release candidate build --dir dist --sha "$SHA" --tag "$TAG" \\
         --visibility prerelease
     """
     from ms_release.cli.candidate_build import Order, run

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ms_release.adapters.redact import Redactor
 from ms_release.core.sanitize import stop, terminal, terminal_line, workflow_command
 from ms_release.errors import MsError
+
+if TYPE_CHECKING:
+    from ms_release.core.action import Action
 
 SCHEMA = 1
 
@@ -47,6 +50,12 @@ class Output:
         if self.verbose >= 0:
             self._write(sys.stderr, f"  {terminal_line(text)}")
 
+    def act(self, action: Action) -> None:
+        """An effect that is about to happen."""
+        from ms_release.render.text import sentence
+
+        self.say(sentence(action))
+
     def wait(self, text: str) -> None:
         """What is being waited for: one changing line on a terminal, nothing elsewhere but the first time."""
         if self.verbose < 0 or not sys.stderr.isatty():
@@ -73,7 +82,9 @@ class Output:
         if self.in_actions and not self.as_json:
             self._write(sys.stdout, f"::error::{workflow_command(self._redactor.text(error.cause))}", raw=True)
         word = "waiting" if error.exit_code == 4 else "interrupted" if error.exit_code > 128 else "error"
-        self._write(sys.stderr, f"{self._paint(word, '33' if error.exit_code == 4 else '31')}: {terminal_line(error.cause)}")
+        color = "33" if error.exit_code == 4 else "31"
+        cause = error.cause if not error.cause.startswith("waiting for ") else error.cause.removeprefix("waiting ")
+        self._write(sys.stderr, f"{self._paint(word, color)}: {terminal_line(cause)}")
         if error.remedy:
             self._write(sys.stderr, f"  {terminal_line(error.remedy)}")
         if error.next_command:

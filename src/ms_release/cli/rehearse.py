@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ms_release.cli.common import Settings, standard_options
+from ms_release.core.sanitize import terminal_line
 from ms_release.errors import BlockedError, IntegrityError, MsError, WaitingError
 
 if TYPE_CHECKING:
@@ -108,15 +109,26 @@ def _step(
 ) -> Verb:
     shown = " ".join(("ms release", *arguments))
     output.data(f"\n@{who} $ {shown}")
-    verb = rehearsal.run(who, *arguments, typed=typed)
+    verb = rehearsal.run(who, *arguments, typed=typed, show=not output.as_json)
+    _tell(output, verb.document)
     asked = ", ".join(f"{n} {kind}" for kind, n in verb.requests.items() if n)
     output.data(f"  exit {verb.exit} in {verb.seconds:.1f} s ({asked or 'no requests'})")
     if verb.exit not in allowed:
         error = verb.document.get("error", {})
         raise _failure(verb, error.get("cause", verb.errors[-2000:] or "it said nothing"), error.get("remedy", ""))
-    if verb.exit and "error" in verb.document:
-        output.data(f"  {verb.document['error']['cause']}")
     return verb
+
+
+def _tell(output: Output, document: dict[str, Any]) -> None:
+    """The gist of what a command answered."""
+    for pin in document.get("pins", ()):
+        output.data(f"  {pin['repo']:<14} {pin['sha'][:7]}  {pin['select']:<12} {terminal_line(pin['reason'])}")
+    if "actions" in document and "plan" in document:
+        output.data(f"  plan {document['digest'][:16]}…: {len(document['actions'])} effects foretold, every gate passed")
+    if "approved_by" in document:
+        output.data(f"  approved plan {document['plan'][:16]}… under seal {document['seal'][:16]}…")
+    for release in document.get("releases", ()):
+        output.data(f"  {release['tag']}: {release['files']} files are what was planned, approved and recorded")
 
 
 def _failure(verb: Verb, cause: str, remedy: str) -> MsError:
@@ -130,7 +142,7 @@ def _report(rehearsal: Rehearsal, output: Output, tag: str, channel: str) -> dic
     from ms_release.core.plan import ledger_path
 
     kept = _remember(rehearsal, channel, None, 0)
-    performed = performed_keys(rehearsal.server.forge, tag, kept["start"])
+    performed = performed_keys(rehearsal.server.forge.store, rehearsal.home, kept["start"])
     text = rehearsal.file(ledger_path(tag))
     if text is None:
         raise IntegrityError(f"{tag} has no ledger entry", remedy="Run the same command again.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ms_release.config import Config
-from ms_release.core import train
+from ms_release.core import stale, train, verify
+from ms_release.core.action import Ask, Blocked, Done, Next, Wait, watch_run
 from ms_release.core.observation import Observation, Run
 from ms_release.core.train import Train
 
@@ -38,6 +39,10 @@ def check_approvals(goal: Train, facts: Observation, run: Run) -> Iterator[str]:
     if facts.approvals is None:
         yield "the approvals of this run could not be read"
         return
+    pull = facts.release_change.pull if facts.release_change else None
+    if pull is None or not pull.merged_by:
+        yield "who opened and merged the release pull request could not be read"
+        return
     approved = [a for a in facts.approvals if a.state == "approved" and a.environment == goal.product.environment]
     if not approved:
         yield f"nobody approved environment {goal.product.environment} for this run"
@@ -51,6 +56,24 @@ def comment(goal: Train, seal: str) -> str:
     return f"{goal.plan.tag} · plan {goal.file.digest} · seal {seal}"
 
 
-def matching_run(goal: Train, facts: Observation, seal: str) -> Run | None:
-    """The run that waits for the approval of this plan under this seal."""
-    return next((r for r in train.publish_runs(goal, facts, seal) if r.waiting_for is not None), None)
+def next_review(goal: Train, facts: Observation) -> Next:
+    """Done when a run of exactly this plan and seal waits for its review; Wait while it is on the way there."""
+    if not facts.protection_read:
+        return Ask("protection")
+    if facts.runs is None:
+        return Ask("runs")
+    if moved := stale.moved_facts(goal.plan, goal.config, facts):
+        return stale.blocked(goal.plan, moved)
+    run = current_run(goal, facts)
+    if run is None or run.status == "completed":
+        return Blocked(f"nothing of {goal.plan.tag} waits for an approval", "See where it stands.", "ms release status")
+    if run.waiting_for is None:
+        return Wait("run", f"{run.url} to reach its environment", "the forge's runners", (watch_run(goal.plan.home, run),))
+    return Done(run.url)
+
+
+def current_run(goal: Train, facts: Observation) -> Run | None:
+    """The newest run that publishes this plan, under the seal recomputed from what is on the forge now."""
+    commit = verify.release_commit(facts)
+    seal = train.seal(goal, facts, commit) if commit else None
+    return next(iter(train.publish_runs(goal, facts, seal)), None) if seal else None

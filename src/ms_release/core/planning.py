@@ -161,6 +161,12 @@ def _version(intent: Intent, facts: Observation, changes: tuple[RepoChanges, ...
         return version, "named on the command line"
     if intent.bump is not None:
         return next_version(known, intent.channel, intent.bump), f"{intent.bump}, as asked"
+    if intent.source is not None:
+        source = parse_tag(intent.source)
+        if source not in known.published or source is None or source.beta is None:
+            raise UsageError(f"{intent.source} is no published beta", remedy="Name a beta that is out: v1.2.0-beta.3.")
+        check_explicit(known, intent.channel, source.base)
+        return source.base, f"promotes {intent.source}"
     messages = [(c.subject, c.body) for change in changes for c in change.commits]
     bump, reason = infer_bump(messages, known.last_stable)
     return next_version(known, intent.channel, bump), reason

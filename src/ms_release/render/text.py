@@ -8,7 +8,7 @@ from ms_release.core import action
 from ms_release.core.action import Action
 from ms_release.core.model import Finding, Pin
 from ms_release.core.plan import PlanFile
-from ms_release.core.sanitize import terminal_line
+from ms_release.core.sanitize import commit_subject, terminal_line
 
 _MARKS = {"PASS": "ok", "FAIL": "NO", "UNKNOWN": "??", "NOT_APPLICABLE": "--"}
 
@@ -30,6 +30,31 @@ def plan_text(file: PlanFile, findings: Sequence[Finding], actions: Sequence[Act
     lines += ["", "Candidates", *_table([(c.repo, c.state, c.tag) for c in plan.candidates])]
     lines += ["", "Gates", *gate_lines(findings)]
     lines += ["", "What will happen", *action_lines(actions)]
+    return "\n".join(lines)
+
+
+def approval_text(file: PlanFile, seal: str, run_url: str, workflow_files: Sequence[str]) -> str:
+    """What a release manager looks at before approving: exactly this plan and seal, and what changes for users."""
+    plan = file.plan
+    lines = [
+        f"{plan.product} {plan.tag} ({plan.channel}), after {plan.previous or 'no release'}, planned by @{file.created_by}",
+        f"  plan  {file.digest}",
+        f"  seal  {seal}",
+        f"  run   {run_url}",
+        "",
+        "Pins",
+        *_table([(p.repo, p.sha[:7], p.select, p.reason) for p in plan.pins]),
+        "",
+        f"Changes since {plan.previous or 'the beginning'}",
+    ]
+    for change in plan.changes:
+        if not change.commits and not change.more:
+            lines.append(f"  {change.repo_id}: unchanged")
+            continue
+        lines.append(f"  {change.repo_id}:")
+        lines += [f"    {c.sha[:7]} {commit_subject(c.subject)} ({terminal_line(c.author)})" for c in change.commits]
+        lines += ["    … and older commits"] if change.more else []
+    lines += ["", "Workflow files changed since the merge: " + (", ".join(map(terminal_line, workflow_files)) or "none")]
     return "\n".join(lines)
 
 

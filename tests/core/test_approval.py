@@ -1,0 +1,167 @@
+"""Who may approve: never somebody who asked for this release, and only a live waiver lifts that (SPEC 1.3, 1.5, 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.world import (
+    APPROVED,
+    CONFIG,
+    merged,
+    planned,
+    prepared,
+    publish_run,
+    seal_of,
+    sha,
+    under_way,
+    with_waivers,
+)
+from ms_release.core import approval, train
+from ms_release.core.model import Waiver
+from ms_release.core.observation import Observation
+
+GOAL = planned(created_by="alice")
+CHANGE = train.release_change(GOAL)
+FACTS = replace(prepared(GOAL), release_change=merged(CHANGE, author="carol", merged_by="erin"), approvals=(APPROVED,))
+RUN = publish_run(GOAL, FACTS, actor="frank", triggering_actor="grace", status="waiting", conclusion=None, waiting_for="release")
+
+
+def refused(login: str, **changes: Any) -> str:
+    return approval.refusal(GOAL, FACTS, replace(RUN, **changes), login, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("login", "role"),
+    [
+        ("alice", "planned it"),
+        ("carol", "opened its pull request"),
+        ("erin", "merged its pull request"),
+        ("frank", "dispatched it"),
+        ("grace", "dispatched it"),
+    ],
+)
+def test_a_requester_may_not_approve(login: str, role: str) -> None:
+    assert refused(login) == f"@{login} {role}: nobody approves a release that they requested"
+
+
+def test_anybody_else_may() -> None:
+    assert refused("bob") == ""
+
+
+def test_behind_a_bot_stands_the_person_who_planned() -> None:
+    by_bot = {"actor": "release-app[bot]", "triggering_actor": "release-app[bot]"}
+    assert refused("alice", **by_bot).startswith("@alice planned it")
+    assert approval.requesters(GOAL, FACTS, replace(RUN, **by_bot)).keys() == {"alice", "carol", "erin"}
+
+
+def test_unknown_people_are_nobody() -> None:
+    nobody = replace(RUN, actor="", triggering_actor="")
+    facts = replace(FACTS, release_change=merged(CHANGE, author="", merged_by=None))
+    assert approval.requesters(GOAL, facts, nobody) == {"alice": "planned it"}
+
+
+def test_before_there_is_a_pull_request_the_planner_and_the_dispatcher_count() -> None:
+    for change in (None, under_way(GOAL).release_change):
+        facts = replace(FACTS, release_change=change)
+        assert set(approval.requesters(GOAL, facts, RUN)) == {"alice", "frank", "grace"}
+
+
+WAIVER = Waiver("SELF_APPROVAL", "release", "one person", "dana", "2026-01-10")
+
+
+@pytest.mark.parametrize(
+    ("waiver", "lifted"),
+    [
+        pytest.param(WAIVER, True, id="live"),
+        pytest.param(replace(WAIVER, subject="*"), True, id="any subject"),
+        pytest.param(replace(WAIVER, expires="2026-01-09"), False, id="expired"),
+        pytest.param(replace(WAIVER, subject="app-release"), False, id="other environment"),
+        pytest.param(replace(WAIVER, code="ENVIRONMENT"), False, id="other code"),
+    ],
+)
+def test_only_a_live_waiver_of_self_approval_lifts_it(waiver: Waiver, lifted: bool) -> None:
+    assert (approval.refusal(GOAL, FACTS, RUN, "alice", with_waivers(waiver)) == "") is lifted
+
+
+def problems(facts: Observation = FACTS, goal: Any = GOAL, run: Any = RUN) -> list[str]:
+    return list(approval.check_approvals(goal, facts, run))
+
+
+def test_an_approval_by_somebody_else_is_enough() -> None:
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("approvals", "words"),
+    [
+        pytest.param(None, ["the approvals of this run could not be read"], id="unread"),
+        pytest.param((), ["nobody approved environment release for this run"], id="none"),
+        pytest.param(
+            (replace(APPROVED, state="rejected"),), ["nobody approved environment release for this run"], id="rejected"
+        ),
+        pytest.param(
+            (replace(APPROVED, environment="staging"),),
+            ["nobody approved environment release for this run"],
+            id="another environment",
+        ),
+        pytest.param(
+            (replace(APPROVED, user="erin"),),
+            ["@erin merged its pull request: nobody approves a release that they requested"],
+            id="by the merger",
+        ),
+        pytest.param(
+            (APPROVED, replace(APPROVED, user="alice")),
+            ["@alice planned it: nobody approves a release that they requested"],
+            id="one of two is a requester",
+        ),
+    ],
+)
+def test_what_is_wrong_with_approvals(approvals: Any, words: list[str]) -> None:
+    assert problems(replace(FACTS, approvals=approvals)) == words
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(None, id="change unread"),
+        pytest.param(under_way(GOAL).release_change, id="no pull request"),
+        pytest.param(merged(CHANGE, merged_by=None), id="merger unknown"),
+    ],
+)
+def test_requesters_that_could_not_be_read_block(change: Any) -> None:
+    assert problems(replace(FACTS, release_change=change)) == [
+        "who opened and merged the release pull request could not be read"
+    ]
+
+
+def test_a_waiver_in_the_configuration_of_the_release_counts_for_its_approvals() -> None:
+    facts = replace(FACTS, approvals=(replace(APPROVED, user="alice"),))
+    assert problems(facts, replace(GOAL, config=with_waivers(WAIVER))) == []
+    assert problems(facts) != []
+
+
+@given(st.lists(st.sampled_from(("alice", "bob", "carol", "erin", "frank", "grace", "ivan")), min_size=1, max_size=4))
+def test_one_requester_among_the_approvers_is_one_too_many(users: list[str]) -> None:
+    facts = replace(FACTS, approvals=tuple(replace(APPROVED, user=user) for user in users))
+    assert len(problems(facts)) == sum(user not in ("bob", "ivan") for user in users)
+
+
+def test_the_comment_says_exactly_what_is_approved() -> None:
+    seal = seal_of(GOAL, FACTS)
+    assert approval.comment(GOAL, seal) == f"v0.1.0-beta.1 · plan {GOAL.file.digest} · seal {seal}"
+
+
+def test_the_run_to_approve_waits_and_carries_this_plan_and_seal() -> None:
+    seal = seal_of(GOAL, FACTS)
+    done = publish_run(GOAL, FACTS, id=950)
+    foreign = replace(RUN, id=960, title=train.run_title(GOAL.plan, GOAL.file.digest, "0" * 64))
+    facts = replace(FACTS, runs=(foreign, done, RUN))
+    assert approval.matching_run(GOAL, facts, seal) == RUN
+    assert approval.matching_run(GOAL, replace(FACTS, runs=(foreign, done)), seal) is None
+    assert approval.matching_run(GOAL, replace(FACTS, runs=None), seal) is None
+    assert approval.matching_run(GOAL, facts, sha("other")) is None
