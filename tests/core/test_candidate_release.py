@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 
 import pytest
@@ -192,6 +193,39 @@ def test_candidate_json_is_uploaded_last_and_deleted_first() -> None:
     assert [e.key.split()[0] for e in effects] == ["delete-asset", "upload", "upload", "publish"]
     assert effects[0].key.endswith(MANIFEST_NAME)
     assert effects[2].key.endswith(MANIFEST_NAME)
+
+
+def test_a_draft_under_repair_never_looks_finished() -> None:
+    """`candidate.json` goes first even where it would come back with the same bytes."""
+    world, build = World(), make(ONE, run=1)
+    release = fill(world, build)
+    odd = world.asset("odd.bin", b"?")
+    world.releases = [change(release, assets=(odd, *(a for a in release.assets if a.name != "map.txt")))]
+    effects = world.run(build)
+    assert [(e.key.split()[0], e.key.split()[-1]) for e in effects[:4]] == [
+        ("delete-asset", MANIFEST_NAME),
+        ("delete-asset", "odd.bin"),
+        ("upload", "map.txt"),
+        ("upload", MANIFEST_NAME),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "whole"), [(CHECKSUMS_NAME, True), (CHECKSUMS_NAME, False), (SIGNATURE_NAME, False)]
+)
+@pytest.mark.parametrize("draft", [True, False], ids=["draft", "published"])
+def test_spoiled_metadata_is_mended_in_a_draft_only(spoiled: str, whole: bool, draft: bool) -> None:
+    world, build = World(), make(ONE, run=1, sig=True)
+    release = fill(world, build, draft=draft)
+    bad = world.asset(spoiled, b"spoiled", whole=whole)
+    world.releases = [change(release, assets=(bad, *(a for a in release.assets if a.name != spoiled)))]
+    if not draft:
+        with pytest.raises(IntegrityError, match=re.escape(spoiled)):
+            next_candidate(build.built, world.look())
+        return
+    world.run(build)
+    assert contents(world) == build.data
+    assert not world.releases[0].draft
 
 
 def test_unfinished_and_strange_assets_of_our_draft_are_replaced_by_number() -> None:

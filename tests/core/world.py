@@ -239,7 +239,7 @@ def pushed(change: Change) -> ChangeFacts:
 def opened(change: Change, *checks: Check, **changes: Any) -> ChangeFacts:
     """An open pull request whose head is ours."""
     pull = Pull(7, "https://forge.example/pull/7", "OPEN", "alice", sha("head"), sha("home"), "CLEAN", tuple(change.wanted))
-    return replace(pushed(change), pull=replace(pull, checks=checks, **changes))
+    return replace(pushed(change), pull=replace(pull, **{"checks": checks, **changes}))
 
 
 def merged(change: Change, **changes: Any) -> ChangeFacts:

@@ -160,6 +160,7 @@ def test_artifacts_are_listed_downloaded_and_deleted(world: World) -> None:
     answer = world.ask("GET", f"/actions/artifacts/{artifact['id']}/zip")
     assert answer.status_code == 302
     content = httpx.get(answer.headers["location"]).content
+    assert httpx.get(answer.headers["location"][:-1]).status_code == 404
     assert (f"sha256:{hashlib.sha256(content).hexdigest()}", len(content)) == (
         artifact["digest"],
         artifact["size_in_bytes"],

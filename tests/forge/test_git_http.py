@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from forge.rest_world import Clone, World, served
+from forge.rest_world import PERSON, Clone, World, served
 from ms_release.forge import git
 
 
@@ -117,7 +119,7 @@ def test_unprotected_branch_may_be_forced_and_deleted(world: World, tmp_path: Pa
 
 
 def test_only_the_named_team_may_push(world: World, tmp_path: Path) -> None:
-    open_ = {"required_status_checks": None, "required_pull_request_reviews": None}
+    open_: dict[str, Any] = {"required_status_checks": None, "required_pull_request_reviews": None}
     world.protect(**open_, restrictions={"users": [], "teams": ["maintainers"], "apps": []})
     work = clone(world, tmp_path)
     sha = work.commit("new.txt")
@@ -200,3 +202,56 @@ def test_big_push_and_requests_are_counted_as_git(world: World, tmp_path: Path) 
     work.run("push", "-q", "origin", "HEAD:main")  # beyond http.postBuffer: chunked
     assert len(git.read_file(world.forge.git_dir("octo/shut"), "main", "big.bin") or b"") > 5_000_000
     assert {entry["kind"] for entry in world.store.requests()} == {"git"}
+
+
+def test_refs_are_compared_and_swapped(tmp_path: Path) -> None:
+    git.init_bare(tmp_path / "r.git")
+    shas = [git.commit_files(tmp_path / "r.git", None, {"f": str(n).encode()}, [], str(n), PERSON) for n in range(9)]
+    git.update_ref(tmp_path / "r.git", "refs/heads/a", shas[0], None)
+    wrong = [("refs/heads/a", shas[1], None), ("refs/heads/a", shas[2], shas[1]), ("refs/heads/a", None, shas[1]),
+             ("refs/heads/b", shas[1], shas[0]), ("refs/heads/a/b", shas[1], None), ("refs/heads/c", "1" * 40, None),
+             ("refs/heads/../x", shas[1], None)]  # fmt: skip
+    for ref, new, old in wrong:
+        with pytest.raises(git.RefMovedError):
+            git.update_ref(tmp_path / "r.git", ref, new, old)
+
+    def move(sha: str) -> bool:
+        try:
+            git.update_ref(tmp_path / "r.git", "refs/heads/a", sha, shas[0])
+        except git.RefMovedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(move, shas[1:])) == 1
+    git.run(tmp_path / "r.git", "pack-refs", "--all")
+    tip = git.read_ref(tmp_path / "r.git", "refs/heads/a")
+    assert [tip] == git.run(tmp_path / "r.git", "rev-parse", "refs/heads/a").decode().split()
+    git.update_ref(tmp_path / "r.git", "refs/heads/a", None, tip)
+    git.update_ref(tmp_path / "r.git", "refs/heads/a/b", shas[1], None)
+    assert git.list_refs(tmp_path / "r.git", "refs/") == [("refs/heads/a/b", shas[1])]
+
+
+def test_commits_made_here_are_what_git_would_make(tmp_path: Path) -> None:
+    git_dir = tmp_path / "r.git"
+    git.init_bare(git_dir)
+    files = {"a/b.txt": b"1\n", "a.txt": b"2\n", "a-b/c": b"3\n" * 20, "z": b""}
+    first = git.commit_files(git_dir, None, files, [], "one\n\nmore", PERSON)
+    second = git.commit_files(git_dir, first, {"moved/c": b"3\n" * 20}, ["a-b/c", "a/b.txt"], "two", PERSON)
+    git.update_ref(git_dir, "refs/heads/main", second, None)
+    git.run(git_dir, "fsck", "--strict")
+    listed = git.run(git_dir, "ls-tree", "-r", "--name-only", second).decode().split()
+    assert listed == ["a.txt", "moved/c", "z"]
+    assert [(c.path, c.status, c.previous) for c in git.diff(git_dir, first, second)] == [
+        ("a/b.txt", "removed", None),
+        ("moved/c", "renamed", "a-b/c"),
+    ]
+    assert [(c.sha, c.parents, c.message) for c in git.log(git_dir, "main", 5)] == [
+        (second, (first,), "two\n"),
+        (first, (), "one\n\nmore\n"),
+    ]
+    with pytest.raises(KeyError):
+        git.commit_files(git_dir, second, {}, ["absent"], "three", PERSON)
+    for bad in ("../x", "a//b", ".git/config", "/x"):
+        with pytest.raises(ValueError, match="malformed"):
+            git.commit_files(git_dir, second, {bad: b""}, [], "four", PERSON)

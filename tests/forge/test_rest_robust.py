@@ -85,7 +85,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: f"{write[0]} {write[1]}")
-@settings(max_examples=settings.default.max_examples // 3)
+@settings(max_examples=20)
 @given(changes, st.integers(0, 200), values)
 def test_writes(world: World, write: tuple[str, str, dict[str, Any]], more: dict[str, Any], at: int, odd: Any) -> None:
     method, path, valid = write

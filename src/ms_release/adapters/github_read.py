@@ -15,7 +15,7 @@ from ms_release.adapters import candidates, queries
 from ms_release.adapters.http import Client, Graph, Refused
 from ms_release.adapters.protection import CLASSIC, ClassicRule, add_rulesets, classic_rules, read_environment
 from ms_release.adapters.queries import Query
-from ms_release.adapters.runs import read_approvals, read_checks, read_run, read_runs, waiting_environment
+from ms_release.adapters.runs import read_approvals, read_concluded, read_run, read_runs
 from ms_release.adapters.signing import verify
 from ms_release.config import DEFAULT_FILE, Config, Product, Repo
 from ms_release.core import observation as seen
@@ -47,6 +47,8 @@ class GitHubReader:
     def __init__(self, client: Client, cache: candidates.Cache) -> None:
         self._client = client
         self._cache = cache
+        self._approvals: dict[int, tuple[seen.Approval, ...]] = {}  # of ended runs, which nobody can approve any more
+        self._published: dict[tuple[str, ...], tuple[seen.Release, dict[str, bytes]]] = {}  # by the assets' own ids
 
     # --- a new plan
 
@@ -196,19 +198,28 @@ class GitHubReader:
         """Digests and small files of the published release, and the ledger entry that its own follows."""
         plan = goal.plan
         released = next(r for r in facts.home.releases if r.tag == plan.tag and not r.draft)
-        facts = self.add_digests(facts, released)
-        small = [a for r in facts.home.releases if r.id == released.id for a in r.assets if a.name in METADATA]
-        data = self._client.gather([partial(self.asset, plan.home, a, _SMALL) for a in small])
-        published = dict(zip((a.name for a in small), data, strict=True))
+        nodes = tuple(a.node for a in released.assets)
+        if nodes not in self._published:
+            self._published[nodes] = self._fetch_published(plan.home, released)
+        detailed, published = self._published[nodes]
+        facts = facts.with_home(releases=(detailed, *(r for r in facts.home.releases if r.id != detailed.id)))
         before = previous_entry(tuple(t for t in facts.home.ledger if t != plan.tag), plan.tag)
         facts = self.add_texts(facts, ledger_files(before))
         return replace(facts, published=published, signature_valid=_signed(goal.config, published))
 
+    def _fetch_published(self, slug: str, released: seen.Release) -> tuple[seen.Release, dict[str, bytes]]:
+        detailed = self._release(slug, released.id)
+        small = [a for a in detailed.assets if a.name in METADATA]
+        data = self._client.gather([partial(self.asset, slug, a, _SMALL) for a in small])
+        return detailed, dict(zip((a.name for a in small), data, strict=True))
+
+    def _release(self, slug: str, release_id: int) -> seen.Release:
+        return candidates.release_from_rest(self._client.get(f"/repos/{slug}/releases/{release_id}").json)
+
     def add_digests(self, facts: Observation, release: seen.Release) -> Observation:
         """The numbers and digests of one release's assets, which only REST tells."""
-        document = self._client.get(f"/repos/{facts.home.slug}/releases/{release.id}").json
         others = tuple(r for r in facts.home.releases if r.id != release.id)
-        return facts.with_home(releases=(candidates.release_from_rest(document), *others))
+        return facts.with_home(releases=(self._release(facts.home.slug, release.id), *others))
 
     def asset(self, slug: str, asset: seen.Asset, max_bytes: int) -> bytes:
         """The bytes of a small asset, compared with the digest that the forge computed."""
@@ -230,9 +241,8 @@ class GitHubReader:
     def changed(self, watch: Watch) -> bool:
         """Ask for one resource; an unchanged one costs a request that is answered 304 and counts for nothing (G45)."""
         if watch.kind == "run":
-            run = read_run(self._client, watch.repo, int(watch.id))
-            return watch.seen != ((run.id, run.status, run.conclusion),)
-        return watch.seen != read_checks(self._client, watch.repo, watch.id)
+            return read_run(self._client, watch.repo, int(watch.id)).status in watch.until
+        return watch.concluded != read_concluded(self._client, watch.repo, watch.id)
 
     # --- parts
 
@@ -242,11 +252,10 @@ class GitHubReader:
         if not ours:
             return replace(facts, runs=runs)
         newest, approvals = ours[0], None
-        if newest.status == "waiting":
-            newest = replace(newest, waiting_for=waiting_environment(self._client, goal.plan.home, newest.id))
-        elif newest.status == "completed":
-            approvals = read_approvals(self._client, goal.plan.home, newest.id)
-        return replace(facts, runs=tuple(newest if r.id == newest.id else r for r in runs), approvals=approvals)
+        if newest.status == "completed":
+            approvals = self._approvals.get(newest.id) or read_approvals(self._client, goal.plan.home, newest.id)
+            self._approvals[newest.id] = approvals
+        return replace(facts, runs=runs, approvals=approvals)
 
     def _ask(self, query: Query) -> Graph:
         answer = self._client.graphql(query.text, query.variables)

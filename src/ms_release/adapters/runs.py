@@ -87,17 +87,11 @@ def read_run(client: Client, slug: str, run_id: int) -> Run:
     return _run(convert(answer.json, _Run, "a workflow run"))
 
 
-def read_checks(client: Client, slug: str, sha: str) -> tuple[tuple[int, str, str | None], ...]:
-    """(id, status, conclusion) of the latest check runs of a commit."""
+def read_concluded(client: Client, slug: str, sha: str) -> tuple[tuple[int, str | None], ...]:
+    """(id, conclusion) of the ended check runs of a commit, in their latest attempt."""
     answer = client.get(f"/repos/{slug}/commits/{sha}/check-runs", {"per_page": 100})
     runs = convert(answer.json, _CheckRuns, "check runs").check_runs
-    return tuple(sorted((r.id, r.status, r.conclusion) for r in runs))
-
-
-def waiting_environment(client: Client, slug: str, run_id: int) -> str | None:
-    """The environment whose approval the run waits for."""
-    pending = pending_environments(client, slug, run_id)
-    return next(iter(pending), None)
+    return tuple(sorted((r.id, r.conclusion) for r in runs if r.status == "completed"))
 
 
 def pending_environments(client: Client, slug: str, run_id: int) -> dict[str, int]:

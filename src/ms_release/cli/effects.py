@@ -30,7 +30,7 @@ def _keys(store: Store, home: str, effects: list[dict[str, Any]]) -> Iterator[st
         repo, _, subject = effect["subject"].partition(" ")
         repo, _, number = repo.partition("#")
         if verb == "dispatch":
-            yield f"dispatch {repo} {_title(store, detail)}"
+            yield f"dispatch {repo} {subject.rpartition('/')[2]} {detail['inputs'].get('tag', '')}"
         elif repo == home and verb not in _CONSEQUENCES:
             yield from _home_key(store, verb, repo, subject, number, detail)
 

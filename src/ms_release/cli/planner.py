@@ -35,9 +35,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Continued:
-    """A plan that is already on its way."""
+    """A plan that is already on its way, with the facts of the moment where they were read."""
 
     goal: Train
+    facts: Observation | None
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,12 @@ class Planner:
         facts = self._reader.survey(self._config, self._product)
         before_tag = self._intent.source or planning.previous_tag(facts, self._intent.channel)
         if unrecorded := unfinished.unrecorded_tags(facts):
-            return Continued(self._train(self._reader.read_plans(facts, unrecorded[:1]), unrecorded[0]))
+            return Continued(self._train(self._reader.read_plans(facts, unrecorded[:1]), unrecorded[0]), None)
         open_tags = unfinished.open_tags(facts)
         plans = self._reader.read_plans(facts, open_tags)
         facts = facts.with_home(held=tuple(plans))
         if self._intent.auto and (found := self._unfinished(plans)) is not None:
-            return Continued(found)
+            return found
         before = self._previous(facts, before_tag)
         facts = self._reader.add_commits(facts, self._wanted_commits(before))
         pins = planning.select_pins(self._config, self._product, self._intent, facts, before)
@@ -81,7 +82,7 @@ class Planner:
         file = make_file(draft.plan, created_at=created_at, created_by=facts.viewer)
         return Planned(Train(self._session.config, self._session.product, file), draft, facts)
 
-    def _unfinished(self, plans: dict[str, str]) -> Train | None:
+    def _unfinished(self, plans: dict[str, str]) -> Continued | None:
         """The oldest release of this channel that is under way and can still be published."""
         for tag in plans:
             goal = self._train(plans, tag)
@@ -92,7 +93,7 @@ class Planner:
                 facts = self._reader.answer(facts, goal, Ask("runs"))
             why = unfinished.why_dead(goal, facts)
             if not why:
-                return goal
+                return Continued(goal, facts)
             self._session.output.say(f"{tag} cannot be published any more ({why}): its version is burned")
         return None
 

@@ -18,13 +18,15 @@ Decider = Callable[[Train, Observation], Next]
 class TrainSight:
     """Looking at one plan on its way."""
 
-    def __init__(self, reader: Reader, goal: Train) -> None:
+    def __init__(self, reader: Reader, goal: Train, first: Observation | None = None) -> None:
         self._reader = reader
         self._goal = goal
+        self._first = first
 
     def look(self) -> Observation:
-        """The facts now."""
-        return self._reader.look(self._goal)
+        """The facts now; the first time those of the moment before, if planning has just read them."""
+        first, self._first = self._first, None
+        return first or self._reader.look(self._goal)
 
     def answer(self, facts: Observation, ask: Ask) -> Observation:
         """The same facts with those that were asked for."""
@@ -35,25 +37,28 @@ class TrainSight:
         return self._reader.changed(watch)
 
 
-def find_train(session: Session, options: dict[str, Any]) -> Train | str:
-    """The plan that is meant: a file, the one under way, or a new one; a text when there is nothing to release.
+def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observation | None] | str:
+    """The plan that is meant, with what was just read of it: a file, the one under way, or a new one.
+
+    A text when there is nothing to release.
 
     Raises BlockedError when a gate forbids the new plan.
     """
     from ms_release.cli.plan import make_intent
     from ms_release.cli.planner import Continued, Nothing, Planner, parse_pairs, read_notes, read_plan
+    from ms_release.core.predict import untouched
 
     if options["plan_file"] is not None:
         if options["channel"] or options["auto"] or options["tag"] or options["repos"]:
             raise UsageError("a plan file already says channel, tag and commits", remedy="Use --plan alone.")
-        return read_plan(options["plan_file"], session, read_notes(options["notes_file"]))
+        return read_plan(options["plan_file"], session, read_notes(options["notes_file"])), None
     found = Planner(session, make_intent(options), parse_pairs(options["refs"], "--ref")).plan()
     match found:
         case Nothing():
             return f"nothing to release: {found.tag} is exactly what would be released now"
         case Continued():
             session.output.say(f"continuing {found.goal.plan.tag}, planned by @{found.goal.file.created_by}")
-            return found.goal
+            return found.goal, found.facts
         case _:
             if blocking := found.draft.blocking:
                 first = blocking[0]
@@ -61,18 +66,19 @@ def find_train(session: Session, options: dict[str, Any]) -> Train | str:
                     f"{first.code} {first.subject}: {first.message}", remedy=first.remedy, next_command="ms release plan --channel beta --auto"
                 )
             session.output.say(f"planned {found.goal.plan.tag}, plan {found.goal.file.digest[:12]}")
-            return found.goal
+            return found.goal, untouched(found.goal, found.facts)
 
 
 def carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: Decider) -> None:
     """`prepare` or `publish`: bring the plan to the verb's goal, or say what would happen."""
     session = Session(settings, "content")
-    goal = find_train(session, options)
-    if isinstance(goal, str):
-        settings.output.data(goal)
+    found = find_train(session, options)
+    if isinstance(found, str):
+        settings.output.data(found)
         settings.output.document({"verb": verb, "nothing": True})
         return
-    sight = TrainSight(session.reader, goal)
+    goal, first = found
+    sight = TrainSight(session.reader, goal, first)
     if options["dry_run"]:
         _dry_run(settings, goal, sight, decide)
         return

@@ -25,7 +25,7 @@ class DispatchWorkflow(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        return f"dispatch {self.repo} {self.title}"
+        return f"dispatch {self.repo} {self.workflow} {self.inputs.get('tag', '')}"
 
 
 class CreateBranch(Struct, frozen=True):
@@ -197,23 +197,26 @@ Action = (
 class Watch(Struct, frozen=True):
     """One resource whose change ends a wait: a workflow run, or the checks of a commit.
 
-    `seen` is what the decision to wait saw: (id, status, conclusion) of the run or of each check run.
+    A run ends it by reaching one of the statuses `until`; checks by concluding otherwise than `concluded`, the
+    (id, conclusion) of those that had ended when the decision to wait was made.
     """
 
     kind: Literal["run", "checks"]
     repo: str
     id: str
-    seen: tuple[tuple[int, str, str | None], ...]
+    until: tuple[str, ...] = ()
+    concluded: tuple[tuple[int, str | None], ...] = ()
 
 
-def watch_run(repo: str, run: Run) -> Watch:
+def watch_run(repo: str, run: Run, until: tuple[str, ...] = ("completed",)) -> Watch:
     """Watch a workflow run."""
-    return Watch("run", repo, str(run.id), ((run.id, run.status, run.conclusion),))
+    return Watch("run", repo, str(run.id), until)
 
 
 def watch_checks(repo: str, sha: str, checks: tuple[Check, ...]) -> Watch:
     """Watch the check runs of a commit."""
-    return Watch("checks", repo, sha, tuple(sorted((c.check_run_id, c.status, c.conclusion) for c in checks)))
+    ended = sorted((c.check_run_id, c.conclusion) for c in checks if c.status == "completed")
+    return Watch("checks", repo, sha, concluded=tuple(ended))
 
 
 class Act(Struct, frozen=True):

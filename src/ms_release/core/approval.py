@@ -67,8 +67,9 @@ def next_review(goal: Train, facts: Observation) -> Next:
     run = current_run(goal, facts)
     if run is None or run.status == "completed":
         return Blocked(f"nothing of {goal.plan.tag} waits for an approval", "See where it stands.", "ms release status")
-    if run.waiting_for is None:
-        return Wait("run", f"{run.url} to reach its environment", "the forge's runners", (watch_run(goal.plan.home, run),))
+    if run.status != "waiting":
+        watch = watch_run(goal.plan.home, run, until=("waiting", "completed"))
+        return Wait("run", f"{run.url} to reach its environment", "the forge's runners", (watch,))
     return Done(run.url)
 
 

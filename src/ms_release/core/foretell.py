@@ -52,13 +52,17 @@ def _dispatched(facts: Observation, done: action.DispatchWorkflow, outcome: Outc
     run = Run(outcome.id, done.title, "queued", None, "workflow_dispatch", "", 1, facts.viewer, facts.viewer, outcome.url)
     alive = facts.seen_alive | {run.id}
     owner = next((id for id, repo in facts.repos.items() if repo.slug == done.repo), None)
-    known = facts.candidate_runs or {}
-    runs = known.get(owner, ()) if owner else facts.runs or ()
-    if not any(r.id == run.id for r in runs):
-        runs = (run, *runs)
-    if owner:
-        return replace(facts, candidate_runs={**known, owner: runs}, seen_alive=alive)
-    return replace(facts, runs=runs, seen_alive=alive)
+    facts = replace(facts, seen_alive=alive)
+    if owner and facts.candidate_runs is not None:
+        known = facts.candidate_runs.get(owner, ())
+        return replace(facts, candidate_runs={**facts.candidate_runs, owner: _with(known, run)})
+    if not owner and facts.runs is not None:
+        return replace(facts, runs=_with(facts.runs, run))
+    return facts
+
+
+def _with(runs: tuple[Run, ...], run: Run) -> tuple[Run, ...]:
+    return runs if any(r.id == run.id for r in runs) else (run, *runs)
 
 
 def _changed(facts: Observation, done: Action, outcome: Outcome) -> Observation:

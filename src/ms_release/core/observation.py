@@ -76,7 +76,7 @@ class CandidateQuestion(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """A workflow run. `waiting_for` names the environment whose approval it stands still for."""
+    """A workflow run; the status `waiting` means that it stands still until its environment is approved."""
 
     id: int
     title: str
@@ -88,7 +88,6 @@ class Run(Struct, frozen=True):
     actor: str
     triggering_actor: str
     url: str = ""
-    waiting_for: str | None = None
 
 
 class Approval(Struct, frozen=True):

@@ -22,7 +22,7 @@ def predict(goal: Train, facts: Observation) -> tuple[Action, ...]:
     blocked ends the list.
     """
     actions: list[Action] = []
-    facts = _untouched(goal, facts)
+    facts = replace(untouched(goal, facts), runs=(), candidate_runs={})
     while True:
         step = next_publish(goal, facts)
         if isinstance(step, Act):
@@ -37,12 +37,12 @@ def predict(goal: Train, facts: Observation) -> tuple[Action, ...]:
             return tuple(actions)
 
 
-def _untouched(goal: Train, facts: Observation) -> Observation:
-    """The facts of planning, with nothing of this release on the forge yet."""
+def untouched(goal: Train, facts: Observation) -> Observation:
+    """The facts of planning, with nothing of this new release on the forge yet."""
     change = train.release_change(goal)
     nothing: dict[str, str | None] = dict.fromkeys(change.wanted)
     blank = ChangeFacts(change.branch, None, nothing, nothing, None)
-    return replace(facts, release_change=blank, evidence_change=None, runs=(), candidate_runs={})
+    return replace(facts, release_change=blank)
 
 
 def _after_dispatch(goal: Train) -> tuple[Action, ...]:

@@ -56,11 +56,12 @@ def _rejected(facts: Observation) -> bool:
 
 def _next_run(goal: Train, facts: Observation, run: Run) -> Next:
     plan, again = goal.plan, f"ms release {goal.plan.product} publish --channel {goal.plan.channel} --auto --watch"
-    if run.waiting_for is not None:
+    if run.status == "waiting":
         who = f"release managers ({', '.join(facts.home.environment.reviewers)})" if facts.home.environment else "release managers"
-        return Wait("approval", f"the approval of {plan.tag} in environment {run.waiting_for}: {run.url}", who, (watch_run(plan.home, run),))
+        return Wait("approval", f"the approval of {plan.tag} in environment {goal.product.environment}: {run.url}", who, (watch_run(plan.home, run),))
     if run.status != "completed":
-        return Wait("run", f"the publishing run {run.url}", "the forge's runners", (watch_run(plan.home, run),))
+        watch = watch_run(plan.home, run, until=("waiting", "completed"))
+        return Wait("run", f"the publishing run {run.url}", "the forge's runners", (watch,))
     for review in facts.approvals or ():
         if review.state == "rejected":
             words = f": {review.comment}" if review.comment else ""

@@ -106,9 +106,8 @@ FAILURES = (
 def render_runbook(config: Config) -> str:
     """The whole page, Markdown, for the organisation that the configuration describes."""
     parts = [HEADER, _roles(config), _rules(config), _repositories(config), _everyday(config)]
-    parts += [
-        section for product in config.products for section in (_flow(config, product), _failures(config, product))
-    ]
+    for product in config.products:
+        parts += [_flow(config, product), _afterwards(product), _failures(config, product)]
     parts.append(_waivers(config))
     return "\n".join(parts)
 
@@ -241,18 +240,23 @@ environment {environment}. `beta` may be `stable` everywhere below.
 
    The workflow signs and publishes, and `publish` compares the result with the plan, byte by byte, and records it in
    the ledger by a pull request.
+"""
 
-5. **Promote a beta** to stable: same commits, same bytes, a new approval:
 
-   ```sh
-   {say} publish --channel stable --from TAG --watch
-   ```
+def _afterwards(product: Product) -> str:
+    say = f"ms release {_word(product.id)}"
+    return f"""\
+**Promote a beta** to stable, the same commits and the same bytes under a new approval:
 
-6. **Verify** at any time, from any machine:
+```sh
+{say} publish --channel stable --auto --from TAG --watch
+```
 
-   ```sh
-   {say} verify TAG
-   ```
+**Verify** at any time, from any machine:
+
+```sh
+{say} verify TAG
+```
 """
 
 
@@ -297,7 +301,7 @@ def _word(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """`--write` the page below the current directory, or `--check` it: BlockedError (3) when it is not the rendering."""
+    """`--write` the page below the current directory, or `--check` it. Raises BlockedError when it differs."""
     if arguments not in (["--check"], ["--write"]):
         raise UsageError("say --check or --write", next_command=COMMAND)
     text = render_runbook(parse(CONFIG.read_text(encoding="utf-8"), str(CONFIG)))
