@@ -16,19 +16,21 @@ from core.world import (
     planned,
     prepared,
     publish_run,
+    ready,
     seal_of,
     sha,
     under_way,
     with_waivers,
 )
 from ms_release.core import approval, train
+from ms_release.core.action import Ask, Blocked, Done, Wait, Watch
 from ms_release.core.model import Waiver
 from ms_release.core.observation import Observation
 
 GOAL = planned(created_by="alice")
 CHANGE = train.release_change(GOAL)
 FACTS = replace(prepared(GOAL), release_change=merged(CHANGE, author="carol", merged_by="erin"), approvals=(APPROVED,))
-RUN = publish_run(GOAL, FACTS, actor="frank", triggering_actor="grace", status="waiting", conclusion=None, waiting_for="release")
+RUN = publish_run(GOAL, FACTS, actor="frank", triggering_actor="grace", status="waiting", conclusion=None)
 
 
 def refused(login: str, **changes: Any) -> str:
@@ -156,12 +158,46 @@ def test_the_comment_says_exactly_what_is_approved() -> None:
     assert approval.comment(GOAL, seal) == f"v0.1.0-beta.1 · plan {GOAL.file.digest} · seal {seal}"
 
 
-def test_the_run_to_approve_waits_and_carries_this_plan_and_seal() -> None:
-    seal = seal_of(GOAL, FACTS)
-    done = publish_run(GOAL, FACTS, id=950)
-    foreign = replace(RUN, id=960, title=train.run_title(GOAL.plan, GOAL.file.digest, "0" * 64))
-    facts = replace(FACTS, runs=(foreign, done, RUN))
-    assert approval.matching_run(GOAL, facts, seal) == RUN
-    assert approval.matching_run(GOAL, replace(FACTS, runs=(foreign, done)), seal) is None
-    assert approval.matching_run(GOAL, replace(FACTS, runs=None), seal) is None
-    assert approval.matching_run(GOAL, facts, sha("other")) is None
+WAITING = replace(FACTS, runs=(RUN,))
+
+
+def test_a_run_of_this_plan_and_seal_that_waits_can_be_reviewed() -> None:
+    assert approval.next_review(GOAL, WAITING) == Done(RUN.url)
+    assert approval.next_review(GOAL, replace(WAITING, runs=None)) == Ask("runs")
+    unread = replace(WAITING.with_home(rules=None, environment=None), protection_read=False)
+    assert approval.next_review(GOAL, unread) == Ask("protection")
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_run_that_is_on_its_way_to_its_environment_is_awaited(status: str) -> None:
+    found = approval.next_review(GOAL, replace(WAITING, runs=(replace(RUN, status=status),)))
+    assert isinstance(found, Wait)
+    assert found.watch == (Watch("run", "studio/distribution", "900", until=("waiting", "completed")),)
+
+
+FOREIGN = replace(RUN, id=960, title=train.run_title(GOAL.plan, GOAL.file.digest, "0" * 64))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param(replace(FACTS, runs=()), id="no run"),
+        pytest.param(replace(FACTS, runs=(FOREIGN,)), id="another seal"),
+        pytest.param(replace(FACTS, runs=(RUN, publish_run(GOAL, FACTS, id=950))), id="a newer one has ended"),
+        pytest.param(replace(WAITING, release_change=under_way(GOAL).release_change), id="not merged"),
+        pytest.param(replace(WAITING, ready={**WAITING.ready, "core": None}), id="a candidate is gone"),
+        pytest.param(
+            replace(WAITING, ready={**WAITING.ready, "core": ready("core", sha("core-1"), digest="0" * 64)}), id="other bytes"
+        ),
+    ],
+)
+def test_nothing_else_can_be_reviewed(facts: Observation) -> None:
+    found = approval.next_review(GOAL, facts)
+    assert isinstance(found, Blocked)
+    assert found.cause == "nothing of v0.1.0-beta.1 waits for an approval"
+
+
+def test_a_stale_plan_is_not_reviewed() -> None:
+    found = approval.next_review(GOAL, WAITING.with_home(config_blob="f" * 40))
+    assert isinstance(found, Blocked)
+    assert found.stale

@@ -58,6 +58,13 @@ def candidate(**found: Any) -> Subject:
     return subject(observation(ready={"loader": None, **found}))
 
 
+def promised(**found: Any) -> Subject:
+    """The same for a plan that says that the candidate is ready."""
+    made = candidate(**found)
+    return replace(made, candidates=tuple(replace(c, state="ready") for c in made.candidates if c.repo == "core"))
+
+
+RC = Release(7, f"rc-{sha('core-1')}", False, True)
 PUBLISHED = Release(1, TAG, False, True)
 BROKEN = ready("core", sha("core-1"), problems=("firmware.hex is missing", "and more"))
 
@@ -93,7 +100,9 @@ def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -
         ),
         pytest.param(core(commit("core-2")), "PIN_ON_BRANCH", "core", "UNKNOWN", "was not read", id="branch unread"),
         pytest.param(subject(without_core()), "PIN_ON_BRANCH", "core", "UNKNOWN", "was not read", id="repository unread"),
-        pytest.param(candidate(core=BROKEN), "CANDIDATE", "core", "FAIL", "firmware.hex is missing", id="broken"),
+        pytest.param(promised(core=BROKEN), "CANDIDATE", "core", "FAIL", "firmware.hex is missing", id="broken"),
+        pytest.param(promised(core=None), "CANDIDATE", "core", "FAIL", "gone", id="gone"),
+        pytest.param(core(commit("core-1"), releases=(RC, replace(RC, id=8))), "CANDIDATE", "core", "FAIL", "several releases share", id="twins"),
         pytest.param(candidate(), "CANDIDATE", "core", "UNKNOWN", "could not be read", id="candidates unread"),
         pytest.param(home(tags={TAG: sha("x")}), "TAG_FREE", TAG, "FAIL", f"exists at {sha('x')[:7]}", id="tag"),
         pytest.param(home(releases=(PUBLISHED,)), "TAG_FREE", TAG, "FAIL", "is published", id="release"),
@@ -177,6 +186,10 @@ def test_a_gate_says_what_is_wrong(given_subject: Subject, code: str, where: str
     ("given_subject", "code"),
     [
         pytest.param(candidate(core=None), "CANDIDATE", id="a candidate still to be built"),
+        pytest.param(candidate(core=BROKEN), "CANDIDATE", id="a broken candidate, to be built again"),
+        pytest.param(promised(core=ready("core", sha("core-1"))), "CANDIDATE", id="a candidate that is ready as planned"),
+        pytest.param(core(commit("core-1"), releases=(RC, replace(RC, id=8, tag="rc-other"))), "CANDIDATE", id="one release of the tag"),
+        pytest.param(core(commit("core-1"), releases=None), "CANDIDATE", id="a list of releases that this look left out"),
         pytest.param(home(releases=(replace(PUBLISHED, draft=True),)), "TAG_FREE", id="a draft does not take a version"),
         pytest.param(home(releases=(replace(PUBLISHED, tag="v0.0.1"),)), "TAG_FREE", id="another version"),
         pytest.param(home(rules=replace(RULES, checks=("validate", "lint"))), "HOME_PROTECTED", id="more checks than ours"),

@@ -106,25 +106,25 @@ def test_a_run_under_another_seal_is_not_ours() -> None:
 
 
 def test_a_waiting_run_names_who_must_approve() -> None:
-    run = publish_run(GOAL, READY, status="waiting", conclusion=None, waiting_for="release")
+    run = publish_run(GOAL, READY, status="waiting", conclusion=None)
     found = step(with_runs(run, publish_run(GOAL, READY, id=800, **FAILED)))
     assert found == Wait(
         "approval",
         f"the approval of {TAG} in environment release: https://forge.example/runs/900",
         "release managers (studio/release-managers)",
-        (Watch("run", "studio/distribution", "900", ((900, "waiting", None),)),),
+        (Watch("run", "studio/distribution", "900", until=("completed",)),),
     )
-    blind = step(with_runs(run).with_home(environment=None))
+    blind = step(replace(with_runs(run), protection_read=False).with_home(environment=None))
     assert isinstance(blind, Wait)
     assert blind.who == "release managers"
 
 
-@pytest.mark.parametrize("status", ["queued", "in_progress", "pending", "waiting"])
+@pytest.mark.parametrize("status", ["queued", "in_progress", "pending", "requested"])
 def test_an_unfinished_run_is_awaited_and_never_dispatched_twice(status: str) -> None:
     found = step(with_runs(publish_run(GOAL, READY, status=status, conclusion=None)))
     assert isinstance(found, Wait)
     assert (found.awaited, found.who) == ("run", "the forge's runners")
-    assert found.watch[0].seen == ((900, status, None),)
+    assert found.watch == (Watch("run", "studio/distribution", "900", until=("waiting", "completed")),)
 
 
 @pytest.mark.parametrize("conclusion", ["failure", "cancelled", "timed_out", "startup_failure"])

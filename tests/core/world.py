@@ -333,11 +333,14 @@ class Quiet:
     """Progress that is kept instead of shown."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.acted: list[str] = []
         self.waited: list[str] = []
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        raise AssertionError(f"nobody says {text} in a loop of effects")
+
+    def act(self, action: Action) -> None:
+        self.acted.append(action.key)
 
     def wait(self, text: str) -> None:
         self.waited.append(text)
@@ -409,9 +412,9 @@ class MemoryForge:
         if watch.kind == "checks":
             self._check()
             pull = self._open_pull()
-            return watch.seen != tuple(sorted((c.check_run_id, c.status, c.conclusion) for c in pull.checks or ()))
-        run = self._advance(int(watch.id))
-        return watch.seen != ((run.id, run.status, run.conclusion),)
+            ended = sorted((c.check_run_id, c.conclusion) for c in pull.checks or () if c.status == "completed")
+            return watch.concluded != tuple(ended)
+        return self._advance(int(watch.id)).status in watch.until
 
     def _refuse_second(self, what: Action) -> None:
         """A branch, a tag and a pull request of a name exist once."""
@@ -461,11 +464,11 @@ class MemoryForge:
 
     def _publishing(self, run: Run) -> Run:
         if run.status == "queued":
-            self._replace_run(run := replace(run, status="waiting", waiting_for="release"))
+            self._replace_run(run := replace(run, status="waiting"))
         elif run.status == "waiting":
             review = replace(APPROVED, state=self.fate["review"], comment="no" if self.fate["review"] != "approved" else "")
             good = self.fate["review"] == "approved" and self.fate["publish"] == "success"
-            done = replace(run, status="completed", conclusion="success" if good else "failure", waiting_for=None)
+            done = replace(run, status="completed", conclusion="success" if good else "failure")
             if good:
                 self.facts = self._publish(done)
             self.facts = replace(self.facts, approvals=(review,))

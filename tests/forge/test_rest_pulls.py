@@ -193,6 +193,24 @@ def test_strict_needs_the_newest_base(world: World) -> None:
     assert refusal(world.api().put(f"pulls/{number}/merge", {"sha": sha})) == (405, BASE_MOVED)
 
 
+def test_update_branch(world: World) -> None:
+    """The base is merged into the head: a new head SHA, compared with the expected one (G14)."""
+    sha = world.branch("topic")
+    number = world.api().open("topic")
+    up_to_date = world.api().put(f"pulls/{number}/update-branch", {"expected_head_sha": sha})
+    assert refusal(up_to_date) == (422, "There are no new commits on the base branch.")
+    moved = world.branch("main", {"beside.txt": b"-\n"})
+    stale = world.api().put(f"pulls/{number}/update-branch", {"expected_head_sha": moved})
+    assert stale.status_code == 422
+    assert world.tip("topic") == sha
+    assert world.api().put(f"pulls/{number}/update-branch", {"expected_head_sha": sha}).status_code == 202
+    commit = git.read_commit(world.forge.git_dir("octo/shut"), world.tip("topic"))
+    assert commit is not None
+    assert commit.parents == (sha, moved)
+    assert world.api().get(f"pulls/{number}").json()["head"]["sha"] == commit.sha
+    assert [e["subject"] for e in world.effects("update_pull_branch")] == ["octo/shut refs/heads/topic"]
+
+
 def test_who_may_merge(world: World) -> None:
     sha = world.branch("topic")
     number = world.api().open("topic")

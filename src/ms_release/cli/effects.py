@@ -43,6 +43,8 @@ def _home_key(store: Store, verb: str, repo: str, subject: str, number: str, det
         case "update_ref":
             if name.startswith(("release/", "evidence/")):
                 yield f"commit {repo} {name}"
+        case "update_pull_branch":
+            yield f"update-pull {repo} {name}"
         case "open_pull" | "merge_pull":
             pull = store.get("pull", f"{repo}#{number}") or {}
             yield f"{verb.replace('_', '-')} {repo} {pull.get('head_ref')}"

@@ -34,7 +34,7 @@ _HOOK = "/_forge/hook"
 _SPOOL = 1 << 20
 _POLL = re.compile(r"/repos/[^/]+/[^/]+/(actions/runs/\d+(/jobs)?|commits/.+/check-runs)")
 _ASSET = re.compile(r"/repos/[^/]+/[^/]+/(releases/assets/\d+|actions/artifacts/\d+/zip)")
-_DOWNLOAD = re.compile(r"/[^/]+/[^/]+/releases/(download/|latest/download/).*")
+_DOWNLOAD = re.compile(r"/[^/]+/[^/]+/releases/(download/|latest/download/).*|/_storage/[^/]+")
 
 _log = logging.getLogger(__name__)
 

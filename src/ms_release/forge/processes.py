@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _PROC = Path("/proc")
+_ROUNDS = 50  # against a process that starts others without end
 
 
 def _parents() -> dict[int, int]:
@@ -51,18 +52,26 @@ def _at_home(pids: Sequence[int], home: Path) -> Iterator[int]:
 def end_all(home: Path, root: int | None = None) -> None:
     """Kill every process that lives in `home` and, if given, `root` with all its descendants.
 
-    act gives each step a session of its own, so neither a process group nor a session is enough.
+    act gives each step a session of its own, so neither a process group nor a session is enough. All are stopped
+    before the first is killed: what is stopped starts nothing new, and keeps its children.
     """
-    for _ in range(20):  # a process may start another one while we look
+    stopped: set[int] = set()
+    for _ in range(_ROUNDS):
         parents = _parents()
         members = {*_at_home([*parents], home), *(_below(parents, root) if root else ())} - {os.getpid()}
-        if not members:
-            return
-        for pid in members:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                continue
+        if members <= stopped:
+            break
+        _signal(members - stopped, signal.SIGSTOP)
+        stopped |= members
+    _signal(stopped, signal.SIGKILL)
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:
+            continue
 
 
 class Process:

@@ -198,6 +198,25 @@ def merge_pull(forge: Forge, who: auth.Identity, pull: Body, wish: MergeWish) ->
     return pull, refs.move(forge, who, repo, refs.Wish(ref, base, after), "update_ref")
 
 
+def update_branch(forge: Forge, who: auth.Identity, pull: Body, expected: str | None) -> refs.Change:
+    """Merge the base into the head, inside `store.writing()`; a new head commit, so checks run again (G14).
+
+    Raises Refusal 422 when the head is not `expected`, is up to date already, or conflicts.
+    """
+    repo, git_dir, head = pull["repo"], forge.git_dir(pull["repo"]), pull["head_sha"]
+    base = git.read_ref(git_dir, f"refs/heads/{pull['base_ref']}")
+    if expected not in (None, head):
+        raise Refusal(422, "expected head sha didn’t match current head ref.")  # noqa: RUF001 - GitHub's own words
+    if base is None or git.is_ancestor(git_dir, base, head):
+        raise Refusal(422, "There are no new commits on the base branch.")
+    tree = git.merge_trees(git_dir, head, base)
+    if tree is None:
+        raise Refusal(422, "merge conflict between base and head")
+    text = f"Merge branch '{pull['base_ref']}' into {pull['head_ref']}"
+    after = git.commit_tree(git_dir, tree, [head, base], text, author=person(forge, who.login), committer=web_flow(forge))
+    return refs.change(forge, who, repo, refs.Wish(f"refs/heads/{pull['head_ref']}", head, after), "update_pull_branch")
+
+
 def _merged_commit(forge: Forge, who: auth.Identity, pull: Body, wish: MergeWish, base: str) -> str:
     git_dir, head = forge.git_dir(pull["repo"]), pull["head_sha"]
     author, committer = person(forge, who.login), web_flow(forge)

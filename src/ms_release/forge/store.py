@@ -79,7 +79,8 @@ class Store:
 
     def find(self, kind: str, repo: str | None = None, **equal: Any) -> list[Body]:
         """Copies of all bodies of a kind, oldest first, whose top-level fields equal those given."""
-        query, values = "select body from document where kind = ?", [kind]
+        query = "select body from document where kind = ?"
+        values: list[Any] = [kind]
         if repo is not None:
             query, values = query + " and repo = ?", [*values, repo]
         for field, value in equal.items():

@@ -28,17 +28,11 @@ def _base_sha(forge: Any, pull: Json) -> str:
     return str(live if pull["state"] == "open" and live else pull["base_sha"])
 
 
-def simple(forge: Any, links: Links, who: auth.Identity, pull: Json) -> Json:
-    """A pull request as lists show it."""
-    repo, number = pull["repo"], pull["number"]
-    api, html = f"{links.rest}/repos/{repo}", f"{links.web}/{repo}/pull/{number}"
+def _addresses(links: Links, pull: Json) -> dict[str, str]:
+    api, number = f"{links.rest}/repos/{pull['repo']}", pull["number"]
+    html = f"{links.web}/{pull['repo']}/pull/{number}"
     own, issue = f"{api}/pulls/{number}", f"{api}/issues/{number}"
-    owner = repo.partition("/")[0]
-    role = auth.role(forge, who, repo) or "read"
-    whole = present.full_repository(forge, links, forge.store.get("repo", repo) or {}, role)
-    side = {"user": present.simple_user(forge, links, owner), "repo": whole}
-    opened = pull["state"] == "open"
-    addresses = {
+    return {
         "html_url": html,
         "diff_url": f"{html}.diff",
         "patch_url": f"{html}.patch",
@@ -49,6 +43,18 @@ def simple(forge: Any, links: Links, who: auth.Identity, pull: Json) -> Json:
         "comments_url": f"{issue}/comments",
         "statuses_url": f"{api}/statuses/{pull['head_sha']}",
     }
+
+
+def simple(forge: Any, links: Links, who: auth.Identity, pull: Json) -> Json:
+    """A pull request as lists show it."""
+    repo, number = pull["repo"], pull["number"]
+    own = f"{links.rest}/repos/{repo}/pulls/{number}"
+    owner = repo.partition("/")[0]
+    role = auth.role(forge, who, repo) or "read"
+    whole = present.full_repository(forge, links, forge.store.get("repo", repo) or {}, role)
+    side = {"user": present.simple_user(forge, links, owner), "repo": whole}
+    opened = pull["state"] == "open"
+    addresses = _addresses(links, pull)
     links_of = ("html", "issue", "comments", "review_comments", "review_comment", "commits", "statuses")
     return {
         "url": own,
@@ -192,6 +198,20 @@ def merge_pull(request: Request) -> Response:
     return JSONResponse({"sha": pull["merge_commit_sha"], "merged": True, "message": message})
 
 
+def update_branch(request: Request) -> Response:
+    """PUT pulls/{number}/update-branch: 202, or 422 when the head is not the expected one (G14)."""
+    forge, who = web.forge_of(request), web.identity_of(request)
+    pull = _pull_of(request, "pull_requests", "write")
+    expected = web.field(web.json_body(request), "expected_head_sha", str, None)
+    with forge.store.writing():
+        fresh = pulls.find_pull(forge, pull["repo"], pull["number"])
+        done = pulls.update_branch(forge, who, fresh, expected)
+    refs.tell(forge, [done])
+    number = pull["number"]
+    body = {"message": "Updating pull request branch.", "url": web.url(request, f"/repos/{pull['repo']}/pulls/{number}")}
+    return JSONResponse(body, 202)
+
+
 def is_merged(request: Request) -> Response:
     """GET pulls/{number}/merge: 204 or 404"""
     if not _pull_of(request)["merged"]:
@@ -293,6 +313,7 @@ routes = [
     Route(_PULLS + "/{number}", update_pull, methods=["PATCH"]),
     Route(_PULLS + "/{number}/merge", is_merged),
     Route(_PULLS + "/{number}/merge", merge_pull, methods=["PUT"]),
+    Route(_PULLS + "/{number}/update-branch", update_branch, methods=["PUT"]),
     Route(_PULLS + "/{number}/commits", list_commits),
     Route(_PULLS + "/{number}/files", list_files),
     Route(_PULLS + "/{number}/reviews", list_reviews),
