@@ -69,6 +69,7 @@ class Server:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError(f"the forge at {self.url} did not start")
             time.sleep(0.002)
+        self.forge.engine.recover()
 
     def stop(self) -> None:
         """Stop the runs, then serving, and close the data."""
