@@ -180,7 +180,7 @@ def _line(text: str, raw: dict[str, Any], key: str, message: str) -> str:
     table, _, index = table.partition("[")
     if not table or table not in raw:
         return ""
-    header = re.compile(rf"^\s*\[+\s*{re.escape(table)}\s*\]+", re.MULTILINE)
+    header = re.compile(rf"^[ \t]*\[+\s*{re.escape(table)}\s*\]+", re.MULTILINE)
     heads = list(header.finditer(text))
     number = int(index.rstrip("]")) if index.rstrip("]").isdigit() else 0
     if number >= len(heads):
@@ -188,7 +188,7 @@ def _line(text: str, raw: dict[str, Any], key: str, message: str) -> str:
     start = heads[number].start()
     missing = re.search(r"(?:unknown field|required field) `([^`]+)`", message)
     name = rest.split("[")[0].split(".")[0] or (missing.group(1) if missing and "unknown" in message else "")
-    found = re.compile(rf"^\s*{re.escape(name)}\s*=", re.MULTILINE).search(text, start) if name else None
+    found = re.compile(rf"^[ \t]*{re.escape(name)}\s*=", re.MULTILINE).search(text, start) if name else None
     return f":{text.count(chr(10), 0, found.start() if found else start) + 1}"
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
-
 from core.world import (
     APPROVED,
     CONFIG,
@@ -22,6 +18,10 @@ from core.world import (
     under_way,
     with_waivers,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
 from ms_release.core import approval, train
 from ms_release.core.action import Ask, Blocked, Done, Wait, Watch
 from ms_release.core.model import Waiver
@@ -187,7 +187,8 @@ FOREIGN = replace(RUN, id=960, title=train.run_title(GOAL.plan, GOAL.file.digest
         pytest.param(replace(WAITING, release_change=under_way(GOAL).release_change), id="not merged"),
         pytest.param(replace(WAITING, ready={**WAITING.ready, "core": None}), id="a candidate is gone"),
         pytest.param(
-            replace(WAITING, ready={**WAITING.ready, "core": ready("core", sha("core-1"), digest="0" * 64)}), id="other bytes"
+            replace(WAITING, ready={**WAITING.ready, "core": ready("core", sha("core-1"), digest="0" * 64)}),
+            id="other bytes",
         ),
     ],
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from core.world import absent, check, merged, opened, pushed, sha
 from msgspec.structs import replace
 
-from core.world import absent, check, merged, opened, pushed, sha
 from ms_release.config import CheckRule
 from ms_release.core.action import (
     Act,
@@ -63,7 +63,9 @@ def test_an_empty_branch_gets_its_commit_at_the_head_it_has() -> None:
 
 
 def test_a_branch_with_our_files_lacks_only_the_pull_request() -> None:
-    assert step(pushed(CHANGE)) == Act((OpenPullRequest("studio/distribution", "release/v1", "main", "chore: v1", "why"),))
+    assert step(pushed(CHANGE)) == Act(
+        (OpenPullRequest("studio/distribution", "release/v1", "main", "chore: v1", "why"),)
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,9 @@ def test_green_checks_merge_exactly_the_head_that_was_seen() -> None:
         pytest.param((check(5, "lint"),), ((5, "success"),), id="only others"),
         pytest.param((replace(VALIDATE, status="queued", conclusion=None),), (), id="queued"),
         pytest.param(
-            (replace(VALIDATE, check_run_id=9, status="in_progress", conclusion=None), VALIDATE), ((5, "success"),), id="running again"
+            (replace(VALIDATE, check_run_id=9, status="in_progress", conclusion=None), VALIDATE),
+            ((5, "success"),),
+            id="running again",
         ),
     ],
 )
@@ -101,39 +105,69 @@ def test_checks_that_may_still_come_are_waited_for(checks: Any, seen: Any) -> No
     found = step(opened(CHANGE, *checks))
     assert isinstance(found, Wait)
     assert (found.awaited, found.who) == ("checks", "the forge's runners")
-    assert [(w.kind, w.repo, w.id, w.concluded) for w in found.watch] == [("checks", "studio/distribution", sha("head"), seen)]
+    assert [(w.kind, w.repo, w.id, w.concluded) for w in found.watch] == [
+        ("checks", "studio/distribution", sha("head"), seen)
+    ]
     assert "https://forge.example/pull/7" in found.reason
 
 
 @pytest.mark.parametrize(
     ("facts", "words", "stale"),
     [
-        pytest.param(opened(CHANGE, replace(VALIDATE, conclusion="failure")), "the checks of #7 failed (red: ", False, id="red"),
-        pytest.param(opened(CHANGE, replace(VALIDATE, conclusion="skipped")), "the checks of #7 failed (red: ", False, id="skipped"),
+        pytest.param(
+            opened(CHANGE, replace(VALIDATE, conclusion="failure")), "the checks of #7 failed (red: ", False, id="red"
+        ),
+        pytest.param(
+            opened(CHANGE, replace(VALIDATE, conclusion="skipped")),
+            "the checks of #7 failed (red: ",
+            False,
+            id="skipped",
+        ),
         pytest.param(opened(CHANGE, checks=None), "the checks of #7 failed (unknown: ", False, id="unreadable"),
-        pytest.param(opened(CHANGE, VALIDATE, state="CLOSED"), "#7 of release/v1 was closed without merging", False, id="closed"),
+        pytest.param(
+            opened(CHANGE, VALIDATE, state="CLOSED"), "#7 of release/v1 was closed without merging", False, id="closed"
+        ),
         pytest.param(
             opened(CHANGE, VALIDATE, paths=(*CHANGE.wanted, ".github/workflows/publish.yml")),
             "is not ours: it differs in .github/workflows/publish.yml",
             True,
             id="another file added",
         ),
-        pytest.param(opened(CHANGE, VALIDATE, paths=(A.path,)), f"is not ours: it differs in {B.path}", True, id="a file left out"),
         pytest.param(
-            replace(pushed(CHANGE), on_base=CHANGE.wanted), "main holds the files of release/v1, but no merged", False, id="committed past us"
+            opened(CHANGE, VALIDATE, paths=(A.path,)),
+            f"is not ours: it differs in {B.path}",
+            True,
+            id="a file left out",
         ),
         pytest.param(
-            replace(opened(CHANGE, VALIDATE), on_base={A.path: "f" * 40, B.path: None}), f"main already holds another {A.path}", True, id="other on base"
+            replace(pushed(CHANGE), on_base=CHANGE.wanted),
+            "main holds the files of release/v1, but no merged",
+            False,
+            id="committed past us",
         ),
         pytest.param(
-            replace(absent(CHANGE), on_base={A.path: None, B.path: B.blob}), f"main already holds another {B.path}", True, id="half on base"
+            replace(opened(CHANGE, VALIDATE), on_base={A.path: "f" * 40, B.path: None}),
+            f"main already holds another {A.path}",
+            True,
+            id="other on base",
         ),
         pytest.param(
-            replace(merged(CHANGE), on_base={A.path: "f" * 40, B.path: B.blob}), "main does not hold what pull request #7", True, id="merged otherwise"
+            replace(absent(CHANGE), on_base={A.path: None, B.path: B.blob}),
+            f"main already holds another {B.path}",
+            True,
+            id="half on base",
         ),
-        pytest.param(merged(CHANGE, merge_commit=None), "the merge commit of #7 is unknown", False, id="merge commit unknown"),
+        pytest.param(
+            replace(merged(CHANGE), on_base={A.path: "f" * 40, B.path: B.blob}),
+            "main does not hold what pull request #7",
+            True,
+            id="merged otherwise",
+        ),
+        pytest.param(
+            merged(CHANGE, merge_commit=None), "the merge commit of #7 is unknown", False, id="merge commit unknown"
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_stops_it(facts: ChangeFacts, words: str, stale: bool) -> None:
     found = step(facts)
     assert isinstance(found, Blocked), found
@@ -150,7 +184,10 @@ def test_a_base_that_moved_is_brought_in_before_anything_is_judged() -> None:
 
 
 def test_merged_is_done_whatever_became_of_the_branch() -> None:
-    for facts in (merged(CHANGE), replace(merged(CHANGE), branch=None, on_branch=dict.fromkeys(CHANGE.wanted), behind=True)):
+    for facts in (
+        merged(CHANGE),
+        replace(merged(CHANGE), branch=None, on_branch=dict.fromkeys(CHANGE.wanted), behind=True),
+    ):
         found = step(facts)
         assert isinstance(found, Done)
         assert found.release_commit == sha("merge")

@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
-
 from core.world import (
     CONFIG,
     ENVIRONMENT,
@@ -26,6 +22,10 @@ from core.world import (
     subject,
     with_waivers,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
 from ms_release.core.gates import GATES, Subject, evaluate, missing_evidence, read_audit
 from ms_release.core.model import Evidence, Finding, Waiver
 from ms_release.core.observation import Observation, Release
@@ -73,7 +73,11 @@ def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -
     found = evaluate(subject())
     assert [f.outcome for f in found if f.outcome != "PASS"] == []
     assert list(dict.fromkeys(f.code for f in found if f.code != "SELF_APPROVAL")) == [g.code for g in GATES]
-    assert findings(found, "AUDIT") == [("studio/distribution", "PASS"), ("studio/loader", "PASS"), ("studio/core", "PASS")]
+    assert findings(found, "AUDIT") == [
+        ("studio/distribution", "PASS"),
+        ("studio/loader", "PASS"),
+        ("studio/core", "PASS"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,23 +96,47 @@ def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -
         ),
         pytest.param(core(commit("core-1", RED)), "PIN_GREEN", "core", "FAIL", "red: test", id="red since"),
         pytest.param(core(commit("core-1", RED[1:])), "PIN_GREEN", "core", "FAIL", "missing", id="check vanished"),
-        pytest.param(core(commit("core-1", None)), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="checks unread"),
-        pytest.param(core(commit("other")), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="pinned commit unread"),
-        pytest.param(subject(without_core()), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="pinned repository unread"),
         pytest.param(
-            core(commit("core-2"), reachable={sha("core-1"): False}), "PIN_ON_BRANCH", "core", "FAIL", "is not on main", id="off branch"
+            core(commit("core-1", None)), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="checks unread"
+        ),
+        pytest.param(
+            core(commit("other")), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="pinned commit unread"
+        ),
+        pytest.param(
+            subject(without_core()), "PIN_GREEN", "core", "UNKNOWN", "could not be read", id="pinned repository unread"
+        ),
+        pytest.param(
+            core(commit("core-2"), reachable={sha("core-1"): False}),
+            "PIN_ON_BRANCH",
+            "core",
+            "FAIL",
+            "is not on main",
+            id="off branch",
         ),
         pytest.param(core(commit("core-2")), "PIN_ON_BRANCH", "core", "UNKNOWN", "was not read", id="branch unread"),
-        pytest.param(subject(without_core()), "PIN_ON_BRANCH", "core", "UNKNOWN", "was not read", id="repository unread"),
+        pytest.param(
+            subject(without_core()), "PIN_ON_BRANCH", "core", "UNKNOWN", "was not read", id="repository unread"
+        ),
         pytest.param(promised(core=BROKEN), "CANDIDATE", "core", "FAIL", "firmware.hex is missing", id="broken"),
         pytest.param(promised(core=None), "CANDIDATE", "core", "FAIL", "gone", id="gone"),
-        pytest.param(core(commit("core-1"), releases=(RC, replace(RC, id=8))), "CANDIDATE", "core", "FAIL", "several releases share", id="twins"),
+        pytest.param(
+            core(commit("core-1"), releases=(RC, replace(RC, id=8))),
+            "CANDIDATE",
+            "core",
+            "FAIL",
+            "several releases share",
+            id="twins",
+        ),
         pytest.param(candidate(), "CANDIDATE", "core", "UNKNOWN", "could not be read", id="candidates unread"),
         pytest.param(home(tags={TAG: sha("x")}), "TAG_FREE", TAG, "FAIL", f"exists at {sha('x')[:7]}", id="tag"),
         pytest.param(home(releases=(PUBLISHED,)), "TAG_FREE", TAG, "FAIL", "is published", id="release"),
-        pytest.param(home(rules=None), "HOME_PROTECTED", "studio/distribution", "UNKNOWN", "could not be read", id="rules unread"),
+        pytest.param(
+            home(rules=None), "HOME_PROTECTED", "studio/distribution", "UNKNOWN", "could not be read", id="rules unread"
+        ),
         *(
-            pytest.param(home(rules=replace(RULES, **rule)), "HOME_PROTECTED", "studio/distribution", "FAIL", words, id=words)
+            pytest.param(
+                home(rules=replace(RULES, **rule)), "HOME_PROTECTED", "studio/distribution", "FAIL", words, id=words
+            )
             for rule, words in (
                 ({"checks": ("lint",)}, "check validate is not required"),
                 ({"pull_request": False}, "a pull request is not required"),
@@ -117,9 +145,13 @@ def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -
                 ({"blocks_deletion": False}, "deletion is allowed"),
             )
         ),
-        pytest.param(home(environment=None), "ENVIRONMENT", "release", "UNKNOWN", "missing or unreadable", id="no environment"),
+        pytest.param(
+            home(environment=None), "ENVIRONMENT", "release", "UNKNOWN", "missing or unreadable", id="no environment"
+        ),
         *(
-            pytest.param(home(environment=replace(ENVIRONMENT, **rule)), "ENVIRONMENT", "release", outcome, words, id=words)
+            pytest.param(
+                home(environment=replace(ENVIRONMENT, **rule)), "ENVIRONMENT", "release", outcome, words, id=words
+            )
             for rule, outcome, words in (
                 ({"reviewers": ()}, "FAIL", "it has no required reviewers"),
                 ({"branches": ()}, "FAIL", "every branch may deploy to it"),
@@ -128,7 +160,10 @@ def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -
             )
         ),
         pytest.param(
-            home(environment=replace(ENVIRONMENT, can_admins_bypass=None), audit=audit(distribution=[{"code": "X", "outcome": "PASS"}])),
+            home(
+                environment=replace(ENVIRONMENT, can_admins_bypass=None),
+                audit=audit(distribution=[{"code": "X", "outcome": "PASS"}]),
+            ),
             "ENVIRONMENT",
             "release",
             "UNKNOWN",
@@ -144,19 +179,61 @@ def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -
             id="bypass without audit",
         ),
         pytest.param(
-            home(environment=replace(ENVIRONMENT, prevent_self_review=False)), "SELF_APPROVAL", "release", "FAIL", "not prevented", id="self-review"
+            home(environment=replace(ENVIRONMENT, prevent_self_review=False)),
+            "SELF_APPROVAL",
+            "release",
+            "FAIL",
+            "not prevented",
+            id="self-review",
         ),
         pytest.param(
-            home(environment=replace(ENVIRONMENT, prevent_self_review=None)), "SELF_APPROVAL", "release", "UNKNOWN", "", id="self-review unread"
+            home(environment=replace(ENVIRONMENT, prevent_self_review=None)),
+            "SELF_APPROVAL",
+            "release",
+            "UNKNOWN",
+            "",
+            id="self-review unread",
         ),
-        pytest.param(home(audit=None), "AUDIT", "studio/distribution", "UNKNOWN", "missing or unreadable", id="no audit"),
-        pytest.param(home(audit=audit("2026-01-03T11:59:59Z")), "AUDIT", "studio/distribution", "FAIL", "older than 7 days", id="old audit"),
-        pytest.param(home(audit=audit("2026-02-01T00:00:00Z")), "AUDIT", "studio/distribution", "UNKNOWN", "future", id="audit of tomorrow"),
-        pytest.param(home(audit=audit(core=None)), "AUDIT", "studio/core", "UNKNOWN", "does not mention", id="not audited"),
-        pytest.param(home(audit=audit(core=[])), "AUDIT", "studio/core", "UNKNOWN", "does not mention", id="audited nothing"),
-        pytest.param(home(audit=audit(distribution=None)), "AUDIT", "studio/distribution", "UNKNOWN", "does not mention", id="home not audited"),
         pytest.param(
-            home(audit=audit(core=[{"code": "A", "outcome": "PASS"}, {"code": "B", "outcome": "FAIL"}])), "AUDIT", "studio/core", "FAIL", "B is FAIL", id="audited badly"
+            home(audit=None), "AUDIT", "studio/distribution", "UNKNOWN", "missing or unreadable", id="no audit"
+        ),
+        pytest.param(
+            home(audit=audit("2026-01-03T11:59:59Z")),
+            "AUDIT",
+            "studio/distribution",
+            "FAIL",
+            "older than 7 days",
+            id="old audit",
+        ),
+        pytest.param(
+            home(audit=audit("2026-02-01T00:00:00Z")),
+            "AUDIT",
+            "studio/distribution",
+            "UNKNOWN",
+            "future",
+            id="audit of tomorrow",
+        ),
+        pytest.param(
+            home(audit=audit(core=None)), "AUDIT", "studio/core", "UNKNOWN", "does not mention", id="not audited"
+        ),
+        pytest.param(
+            home(audit=audit(core=[])), "AUDIT", "studio/core", "UNKNOWN", "does not mention", id="audited nothing"
+        ),
+        pytest.param(
+            home(audit=audit(distribution=None)),
+            "AUDIT",
+            "studio/distribution",
+            "UNKNOWN",
+            "does not mention",
+            id="home not audited",
+        ),
+        pytest.param(
+            home(audit=audit(core=[{"code": "A", "outcome": "PASS"}, {"code": "B", "outcome": "FAIL"}])),
+            "AUDIT",
+            "studio/core",
+            "FAIL",
+            "B is FAIL",
+            id="audited badly",
         ),
         pytest.param(
             home(audit=audit(core=[{"code": "A", "outcome": "UNKNOWN"}, {"code": "B", "outcome": "FAIL"}])),
@@ -167,19 +244,36 @@ def test_when_everything_is_well_every_gate_passes_in_the_order_of_the_table() -
             id="audited badly and in part",
         ),
         pytest.param(
-            home(audit=audit(core=[{"code": "A", "outcome": "PASS"}, {"code": "B", "outcome": "UNKNOWN"}])), "AUDIT", "studio/core", "UNKNOWN", "B is UNKNOWN", id="audited in part"
+            home(audit=audit(core=[{"code": "A", "outcome": "PASS"}, {"code": "B", "outcome": "UNKNOWN"}])),
+            "AUDIT",
+            "studio/core",
+            "UNKNOWN",
+            "B is UNKNOWN",
+            id="audited in part",
         ),
         pytest.param(
-            home(audit=audit(core=[{"code": "A", "outcome": "pass"}])), "AUDIT", "studio/core", "FAIL", "A is pass", id="odd outcome"
+            home(audit=audit(core=[{"code": "A", "outcome": "pass"}])),
+            "AUDIT",
+            "studio/core",
+            "FAIL",
+            "A is pass",
+            id="odd outcome",
         ),
         pytest.param(
-            home(plans=("v0.0.9",), releases=(Release(1, "v0.0.9", False, False),)), "EVIDENCE", "v0.0.9", "FAIL", "not merged", id="evidence open"
+            home(plans=("v0.0.9",), releases=(Release(1, "v0.0.9", False, False),)),
+            "EVIDENCE",
+            "v0.0.9",
+            "FAIL",
+            "not merged",
+            id="evidence open",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_gate_says_what_is_wrong(given_subject: Subject, code: str, where: str, outcome: str, words: str) -> None:
     found = [f for f in evaluate(given_subject) if f.code == code and f.subject == where and f.outcome == outcome]
-    assert [f for f in found if words in f.message and f.remedy and f.blocks] != [], findings(evaluate(given_subject), code)
+    assert [f for f in found if words in f.message and f.remedy and f.blocks] != [], findings(
+        evaluate(given_subject), code
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,24 +281,44 @@ def test_a_gate_says_what_is_wrong(given_subject: Subject, code: str, where: str
     [
         pytest.param(candidate(core=None), "CANDIDATE", id="a candidate still to be built"),
         pytest.param(candidate(core=BROKEN), "CANDIDATE", id="a broken candidate, to be built again"),
-        pytest.param(promised(core=ready("core", sha("core-1"))), "CANDIDATE", id="a candidate that is ready as planned"),
-        pytest.param(core(commit("core-1"), releases=(RC, replace(RC, id=8, tag="rc-other"))), "CANDIDATE", id="one release of the tag"),
-        pytest.param(core(commit("core-1"), releases=None), "CANDIDATE", id="a list of releases that this look left out"),
-        pytest.param(home(releases=(replace(PUBLISHED, draft=True),)), "TAG_FREE", id="a draft does not take a version"),
+        pytest.param(
+            promised(core=ready("core", sha("core-1"))), "CANDIDATE", id="a candidate that is ready as planned"
+        ),
+        pytest.param(
+            core(commit("core-1"), releases=(RC, replace(RC, id=8, tag="rc-other"))),
+            "CANDIDATE",
+            id="one release of the tag",
+        ),
+        pytest.param(
+            core(commit("core-1"), releases=None), "CANDIDATE", id="a list of releases that this look left out"
+        ),
+        pytest.param(
+            home(releases=(replace(PUBLISHED, draft=True),)), "TAG_FREE", id="a draft does not take a version"
+        ),
         pytest.param(home(releases=(replace(PUBLISHED, tag="v0.0.1"),)), "TAG_FREE", id="another version"),
-        pytest.param(home(rules=replace(RULES, checks=("validate", "lint"))), "HOME_PROTECTED", id="more checks than ours"),
-        pytest.param(home(environment=replace(ENVIRONMENT, can_admins_bypass=None)), "ENVIRONMENT", id="bypass audited"),
+        pytest.param(
+            home(rules=replace(RULES, checks=("validate", "lint"))), "HOME_PROTECTED", id="more checks than ours"
+        ),
+        pytest.param(
+            home(environment=replace(ENVIRONMENT, can_admins_bypass=None)), "ENVIRONMENT", id="bypass audited"
+        ),
         pytest.param(home(audit=audit("2026-01-03T12:00:00Z")), "AUDIT", id="exactly seven days old"),
         pytest.param(home(audit=audit(NOW)), "AUDIT", id="audited just now"),
         pytest.param(home(audit=audit("2026-01-10T12:30:00Z")), "AUDIT", id="an auditor's clock that is ahead"),
-        pytest.param(home(audit=audit(core=[{"code": "A", "outcome": "NOT_APPLICABLE"}])), "AUDIT", id="not applicable"),
+        pytest.param(
+            home(audit=audit(core=[{"code": "A", "outcome": "NOT_APPLICABLE"}])), "AUDIT", id="not applicable"
+        ),
         pytest.param(home(plans=("v0.0.9",)), "EVIDENCE", id="planned and not published"),
         pytest.param(
             home(plans=("v0.0.9",), releases=(Release(1, "v0.0.9", True, False),)), "EVIDENCE", id="only a draft"
         ),
-        pytest.param(home(releases=(Release(1, "v0.0.9", False, False),)), "EVIDENCE", id="published before there were plans"),
         pytest.param(
-            home(plans=("v0.0.9",), ledger=("v0.0.9",), releases=(Release(1, "v0.0.9", False, False),)), "EVIDENCE", id="recorded"
+            home(releases=(Release(1, "v0.0.9", False, False),)), "EVIDENCE", id="published before there were plans"
+        ),
+        pytest.param(
+            home(plans=("v0.0.9",), ledger=("v0.0.9",), releases=(Release(1, "v0.0.9", False, False),)),
+            "EVIDENCE",
+            id="recorded",
         ),
     ],
 )
@@ -261,7 +375,9 @@ def waived(given_subject: Subject, *waivers: Waiver) -> Finding:
     return next(f for f in found if f.code == "SELF_APPROVAL")
 
 
-@pytest.mark.parametrize("waiver", [SELF, replace(SELF, subject="*"), replace(SELF, expires="2030-01-01")], ids=["exact", "any", "later"])
+@pytest.mark.parametrize(
+    "waiver", [SELF, replace(SELF, subject="*"), replace(SELF, expires="2030-01-01")], ids=["exact", "any", "later"]
+)
 def test_a_live_waiver_covers_a_failure_and_is_shown(waiver: Waiver) -> None:
     found = waived(LONE, waiver)
     assert (found.outcome, found.waived_by, found.blocks) == ("FAIL", "dana", False)
@@ -328,7 +444,9 @@ def test_what_blocks(outcome: Any, blocks: bool) -> None:
         pytest.param(audit(core=[{"code": "A", "outcome": True}]), id="outcome is no text"),
         pytest.param(audit(core=[None]), id="entry is null"),
         pytest.param(audit(core=7), id="entries are a number"),
-        pytest.param(b'{"schema": "ms-policy-audit/v1", "audited_at": "2026-01-09T00:00:00Z", "repos": []}', id="repos is a list"),
+        pytest.param(
+            b'{"schema": "ms-policy-audit/v1", "audited_at": "2026-01-09T00:00:00Z", "repos": []}', id="repos is a list"
+        ),
         pytest.param(b'{"schema": "ms-policy-audit/v1", "audited_at": 5, "repos": {}}', id="time is a number"),
     ],
 )

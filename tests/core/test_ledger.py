@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from core.world import APPROVED, opened, planned, prepared, publish_run, released, seal_of, sha
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.world import APPROVED, opened, planned, prepared, publish_run, released, seal_of, sha
 from ms_release.core import train
 from ms_release.core.action import Blocked
 from ms_release.core.ledger import evidence_change, ledger_files, make_entry, previous_entry
@@ -59,7 +59,18 @@ def test_the_chain_only_ever_points_down(known: list[str], tag: str) -> None:
 
 def test_the_entry_says_what_was_published_by_whom() -> None:
     made = entry(FACTS)
-    assert list(made) == ["schema", "product", "tag", "commit", "plan", "seal", "run_id", "approved_by", "assets", "previous"]
+    assert list(made) == [
+        "schema",
+        "product",
+        "tag",
+        "commit",
+        "plan",
+        "seal",
+        "run_id",
+        "approved_by",
+        "assets",
+        "previous",
+    ]
     assert (made["schema"], made["product"], made["tag"]) == ("ms-ledger/v1", "content", TAG)
     assert (made["commit"], made["plan"], made["seal"]) == (sha("merge"), GOAL.file.digest, seal_of(GOAL, FACTS))
     assert (made["run_id"], made["approved_by"], made["previous"]) == (900, ["bob"], None)
@@ -79,7 +90,11 @@ def test_the_order_of_the_answer_changes_no_byte() -> None:
 
 
 def test_the_first_run_that_succeeded_published_it() -> None:
-    runs = (publish_run(GOAL, FACTS, id=950), publish_run(GOAL, FACTS, id=900), publish_run(GOAL, FACTS, id=890, conclusion="failure"))
+    runs = (
+        publish_run(GOAL, FACTS, id=950),
+        publish_run(GOAL, FACTS, id=900),
+        publish_run(GOAL, FACTS, id=890, conclusion="failure"),
+    )
     assert entry(replace(FACTS, runs=runs))["run_id"] == 900
 
 

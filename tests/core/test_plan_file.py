@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from core.world import CONFIG, PRODUCT, observation, planned, sha, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.world import CONFIG, PRODUCT, observation, planned, sha, sha256
 from ms_release.core import strict_json, train
 from ms_release.core.plan import (
     PlanFile,
@@ -146,7 +146,9 @@ PIN = json.loads(DATA)["plan"]["pins"][0]
         pytest.param(resealed(tag="v1.0.0\n"), "malformed tag or commit", id="version with a newline"),
         pytest.param(resealed(pins=[{**PIN, "sha": "HEAD"}]), "malformed tag or commit", id="no commit"),
         pytest.param(resealed(pins=[{**PIN, "sha": "A" * 40}]), "malformed tag or commit", id="upper case commit"),
-        pytest.param(resealed(pins=[{**PIN, "sha": sha("x") + "\n"}]), "malformed tag or commit", id="commit with a newline"),
+        pytest.param(
+            resealed(pins=[{**PIN, "sha": sha("x") + "\n"}]), "malformed tag or commit", id="commit with a newline"
+        ),
     ],
 )
 def test_what_is_no_plan_file(data: bytes, words: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
-
 from core.world import (
     CONFIG,
     PRODUCT,
@@ -27,6 +25,8 @@ from core.world import (
     sha,
     under_way,
 )
+from msgspec.structs import replace
+
 from ms_release.core import train
 from ms_release.core.action import (
     Act,
@@ -57,7 +57,9 @@ START = under_way(GOAL)
 DISPATCH = DispatchWorkflow("studio/core", "build.yml", "main", {"sha": sha("core-1"), "tag": RC}, f"Candidate {RC}")
 
 
-def run(id: int = 30, status: str = "in_progress", conclusion: str | None = None, title: str = f"Candidate {RC}") -> Run:
+def run(
+    id: int = 30, status: str = "in_progress", conclusion: str | None = None, title: str = f"Candidate {RC}"
+) -> Run:
     url = f"https://forge.example/runs/{id}"
     return Run(id, title, status, conclusion, "workflow_dispatch", "", 1, "alice", "alice", url)
 
@@ -86,7 +88,9 @@ def test_from_nothing_candidates_and_pull_request_start_together() -> None:
 
 def test_every_missing_candidate_is_dispatched_at_once() -> None:
     goal = planned(observation(ready={"loader": None, "core": None}))
-    found = step(under_way(goal, merged(train.release_change(goal)), observation(ready={"loader": None, "core": None})), goal)
+    found = step(
+        under_way(goal, merged(train.release_change(goal)), observation(ready={"loader": None, "core": None})), goal
+    )
     assert isinstance(found, Act)
     assert [a.key for a in found.actions] == [
         f"dispatch studio/loader candidate.yml rc-{sha('loader-1')}",
@@ -151,7 +155,9 @@ def test_a_candidate_run_that_failed_before_our_eyes_blocks(known: Run, alive: s
     assert known.url in found.remedy
 
 
-@pytest.mark.parametrize("known", [run(30, "completed", "failure"), run(30, "completed", "success"), run(title="Candidate rc-other")])
+@pytest.mark.parametrize(
+    "known", [run(30, "completed", "failure"), run(30, "completed", "success"), run(title="Candidate rc-other")]
+)
 def test_a_candidate_run_that_failed_before_we_looked_is_started_again(known: Run) -> None:
     facts = building(under_way(GOAL, pushed(CHANGE)), known, alive=frozenset({29}))
     assert step(facts) == Act((DISPATCH, *_open()))
@@ -162,14 +168,19 @@ def _open() -> tuple[OpenPullRequest, ...]:
 
 
 def test_only_the_newest_run_counts() -> None:
-    failed_then_running = building(under_way(GOAL, pushed(CHANGE)), run(20, "completed", "failure"), run(40), alive=frozenset({20}))
+    failed_then_running = building(
+        under_way(GOAL, pushed(CHANGE)), run(20, "completed", "failure"), run(40), alive=frozenset({20})
+    )
     assert kinds(step(failed_then_running)) == [OpenPullRequest]
     ran_then_failed = building(START, run(20), run(40, "completed", "failure"), alive=frozenset({40}))
     assert isinstance(step(ran_then_failed), Blocked)
 
 
 def test_a_broken_candidate_is_built_again() -> None:
-    broken = {"loader": START.ready["loader"], "core": ready("core", sha("core-1"), problems=("firmware.hex is missing",))}
+    broken = {
+        "loader": START.ready["loader"],
+        "core": ready("core", sha("core-1"), problems=("firmware.hex is missing",)),
+    }
     for change in (opened(CHANGE, VALIDATE), merged(CHANGE)):
         facts = replace(under_way(GOAL, change), ready=broken)
         assert step(facts) == Act((DISPATCH,))
@@ -206,7 +217,7 @@ def test_a_stale_plan_goes_no_further_in_any_stage() -> None:
 
 
 def test_somebody_elses_branch_stops_it_before_a_candidate_is_dispatched() -> None:
-    found = step(under_way(GOAL, replace(pushed(CHANGE), on_branch={p: "f" * 40 for p in CHANGE.wanted})))
+    found = step(under_way(GOAL, replace(pushed(CHANGE), on_branch=dict.fromkeys(CHANGE.wanted, "f" * 40))))
     assert isinstance(found, Blocked)
     assert "somebody else's release has this version" in found.cause
 
@@ -224,7 +235,9 @@ def test_a_taken_tag_makes_the_plan_stale_until_it_is_merged() -> None:
     [
         pytest.param({"rules": replace(RULES, blocks_force_push=False)}, "HOME_PROTECTED", id="force push"),
         pytest.param({"audit": None}, "AUDIT", id="audit"),
-        pytest.param({"releases": (Release(1, "v0.0.1", False, False),), "plans": ("v0.0.1",)}, "EVIDENCE", id="evidence open"),
+        pytest.param(
+            {"releases": (Release(1, "v0.0.1", False, False),), "plans": ("v0.0.1",)}, "EVIDENCE", id="evidence open"
+        ),
     ],
 )
 def test_gates_are_asked_again_until_the_plan_is_merged(home: Any, code: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from core.world import asset, dist_files, planned, prepared, seal_of, sha, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.world import asset, dist_files, planned, prepared, seal_of, sha, sha256
 from ms_release.core import train
 from ms_release.core.action import (
     Act,
@@ -128,7 +128,9 @@ def test_released_and_equal_is_done() -> None:
 @pytest.mark.parametrize(
     ("assets", "odd"),
     [
-        pytest.param((replace(UPLOADED[0], digest=f"sha256:{sha256('x')}"), *UPLOADED[1:]), FILES[0].name, id="changed"),
+        pytest.param(
+            (replace(UPLOADED[0], digest=f"sha256:{sha256('x')}"), *UPLOADED[1:]), FILES[0].name, id="changed"
+        ),
         pytest.param((replace(UPLOADED[0], size=-1), *UPLOADED[1:]), FILES[0].name, id="size"),
         pytest.param(UPLOADED[1:], FILES[0].name, id="missing"),
         pytest.param((*UPLOADED, replace(UPLOADED[0], name="extra.bin")), "extra.bin", id="added"),
@@ -167,7 +169,9 @@ def test_from_any_state_of_our_draft_it_ends_published_with_exactly_our_files(
             number += 1
             published += isinstance(each, PublishRelease)
             if isinstance(each, PublishRelease):
-                full = {(a.name, a.size, a.digest) for r in facts.home.releases if r.id == each.release_id for a in r.assets}
+                full = {
+                    (a.name, a.size, a.digest) for r in facts.home.releases if r.id == each.release_id for a in r.assets
+                }
                 assert full == {(f.name, f.size, f"sha256:{f.sha256}") for f in FILES}
                 assert facts.home.tags[TAG] == sha("merge")
             facts = foretell(facts, each, Outcome(number))

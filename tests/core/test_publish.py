@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
-
 from core.world import (
     APPROVED,
     absent,
@@ -22,6 +20,8 @@ from core.world import (
     sha,
     under_way,
 )
+from msgspec.structs import replace
+
 from ms_release.core import ledger, train
 from ms_release.core.action import Act, Ask, Blocked, DispatchWorkflow, Done, Next, Wait, Watch
 from ms_release.core.observation import Observation, Release

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from core.world import CORE, GREEN, LOADER, PENDING, RED, TEST, check, commit, component, pin, sha
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.world import CORE, GREEN, LOADER, PENDING, RED, TEST, check, commit, component, pin, sha
 from ms_release.core.model import Evidence
 from ms_release.core.observation import Check, Commit, Pull
 from ms_release.core.selection import TRUSTED_EVENTS, judge, judge_pull, select
@@ -36,13 +36,19 @@ def checked(*checks: Check) -> Commit:
             (check(app="impostor"),), "missing: no check test by github-actions (only from impostor)", id="wrong app"
         ),
         pytest.param((check(event="pull_request"),), "missing: no check test by github-actions", id="pull request"),
-        pytest.param((check(event="pull_request_target"),), "missing: no check test by github-actions", id="untrusted event"),
+        pytest.param(
+            (check(event="pull_request_target"),), "missing: no check test by github-actions", id="untrusted event"
+        ),
         pytest.param((check(event="issue_comment"),), "missing: no check test by github-actions", id="comment"),
         pytest.param((check(status="queued", conclusion=None),), "pending: test is queued", id="queued"),
         pytest.param((check(status="IN_PROGRESS", conclusion=None),), "pending: test is in progress", id="in progress"),
         pytest.param((check(1), check(2, conclusion="failure")), "red: test concluded failure", id="rerun failed"),
-        pytest.param((check(2, conclusion="failure"), check(1)), "red: test concluded failure", id="rerun listed first"),
-        pytest.param((check(1), check(2, status="in_progress", conclusion=None)), "pending: test is in progress", id="rerun runs"),
+        pytest.param(
+            (check(2, conclusion="failure"), check(1)), "red: test concluded failure", id="rerun listed first"
+        ),
+        pytest.param(
+            (check(1), check(2, status="in_progress", conclusion=None)), "pending: test is in progress", id="rerun runs"
+        ),
         pytest.param(None, "unknown: its checks could not be read", id="unreadable"),
     ],
 )
@@ -297,8 +303,13 @@ def test_explicit_is_checked_like_any_other(facts: object, error: type[MsError],
     assert type(caught.value) is error
 
 
-@given(st.lists(st.sampled_from((GREEN, RED, PENDING, None)), min_size=1, max_size=5), st.sampled_from(("head", "latest-green")))
-def test_what_is_selected_is_green_and_every_newer_commit_has_its_reason(states: list[tuple[Check, ...] | None], how: str) -> None:
+@given(
+    st.lists(st.sampled_from((GREEN, RED, PENDING, None)), min_size=1, max_size=5),
+    st.sampled_from(("head", "latest-green")),
+)
+def test_what_is_selected_is_green_and_every_newer_commit_has_its_reason(
+    states: list[tuple[Check, ...] | None], how: str
+) -> None:
     facts = component("core", *(commit(f"c{i}", state) for i, state in enumerate(states)))
     repo = replace(CORE, select=how)
     try:

@@ -6,10 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
-
 from core.world import (
     CONFIG,
     ENVIRONMENT,
@@ -26,6 +22,10 @@ from core.world import (
     ready,
     sha,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
 from ms_release.core import stale
 from ms_release.core.model import Evidence, Pin
 from ms_release.core.observation import Observation
@@ -156,7 +156,9 @@ def test_what_moves_no_plan(facts: Observation) -> None:
     assert moved(facts) == []
 
 
-@pytest.mark.parametrize("found", [None, ready("core", CORE_SHA, problems=("half",)), ready("core", CORE_SHA)], ids=["none", "half", "built"])
+@pytest.mark.parametrize(
+    "found", [None, ready("core", CORE_SHA, problems=("half",)), ready("core", CORE_SHA)], ids=["none", "half", "built"]
+)
 def test_a_candidate_that_was_to_be_built_may_be_in_any_state(found: Any) -> None:
     goal = planned()
     assert [c.state for c in goal.plan.candidates] == ["ready", "build"]

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from core.world import asset, merged, opened, planned, prepared, ready, released, sha, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.world import asset, merged, opened, planned, prepared, ready, released, sha, sha256
 from ms_release.core import train
 from ms_release.core.observation import Observation, Release
 from ms_release.core.verify import compare_release, release_commit
@@ -54,28 +54,72 @@ def test_what_was_planned_agrees() -> None:
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        pytest.param(FACTS.with_home(tags={TAG: sha("x")}), f"tag {TAG} is at {sha('x')[:12]}, the plan was merged as {sha('merge')[:12]}", id="tag moved"),
-        pytest.param(FACTS.with_home(tags={}), f"tag {TAG} is at no commit, the plan was merged as {sha('merge')[:12]}", id="tag gone"),
-        pytest.param(replace(FACTS, ready={**FACTS.ready, "core": None}), "a candidate that the seal was made from is gone", id="candidate gone"),
         pytest.param(
-            replace(FACTS, ready={**FACTS.ready, "core": ready("core", sha("core-1"), digest="0" * 64)}), "its body does not carry this plan and seal", id="seal"
+            FACTS.with_home(tags={TAG: sha("x")}),
+            f"tag {TAG} is at {sha('x')[:12]}, the plan was merged as {sha('merge')[:12]}",
+            id="tag moved",
         ),
-        pytest.param(replace(FACTS, signature_valid=False), "the signature of manifest.json does not verify against the pinned key", id="signature wrong"),
-        pytest.param(replace(FACTS, signature_valid=None), "the signature of manifest.json does not verify against the pinned key", id="signature unread"),
+        pytest.param(
+            FACTS.with_home(tags={}),
+            f"tag {TAG} is at no commit, the plan was merged as {sha('merge')[:12]}",
+            id="tag gone",
+        ),
+        pytest.param(
+            replace(FACTS, ready={**FACTS.ready, "core": None}),
+            "a candidate that the seal was made from is gone",
+            id="candidate gone",
+        ),
+        pytest.param(
+            replace(FACTS, ready={**FACTS.ready, "core": ready("core", sha("core-1"), digest="0" * 64)}),
+            "its body does not carry this plan and seal",
+            id="seal",
+        ),
+        pytest.param(
+            replace(FACTS, signature_valid=False),
+            "the signature of manifest.json does not verify against the pinned key",
+            id="signature wrong",
+        ),
+        pytest.param(
+            replace(FACTS, signature_valid=None),
+            "the signature of manifest.json does not verify against the pinned key",
+            id="signature unread",
+        ),
         pytest.param(files(manifest=None), "manifest.json is missing", id="no manifest"),
         pytest.param(files(signature=None), "manifest.json.sig is missing", id="no signature"),
         pytest.param(files(checksums=None), "checksums.txt is missing", id="no checksums"),
         pytest.param(replace(FACTS, published=None), "manifest.json is missing", id="nothing read"),
-        pytest.param(files(manifest=manifest(tag="v0.1.0-beta.2")), "manifest.json is that of v0.1.0-beta.2 (beta)", id="other version"),
-        pytest.param(files(manifest=manifest(tag="v0.1.0", channel="stable")), "manifest.json is that of v0.1.0 (stable)", id="other channel"),
         pytest.param(
-            files(manifest=manifest(repos=[{**LISTED["repos"][0], "sha": sha("x")}, LISTED["repos"][1]])), "manifest.json names other commits than the plan", id="pin"
+            files(manifest=manifest(tag="v0.1.0-beta.2")),
+            "manifest.json is that of v0.1.0-beta.2 (beta)",
+            id="other version",
         ),
-        pytest.param(files(manifest=manifest(repos=LISTED["repos"][:1])), "manifest.json names other commits than the plan", id="pin left out"),
-        pytest.param(files(checksums=SUMS.replace(DIGEST, b"0" * 64)), "checksums.txt and manifest.json disagree about firmware.hex", id="checksum"),
-        pytest.param(files(checksums=SUMS.replace(b"firmware.hex", b"other.hex")), "checksums.txt and manifest.json disagree about firmware.hex", id="checksum left out"),
+        pytest.param(
+            files(manifest=manifest(tag="v0.1.0", channel="stable")),
+            "manifest.json is that of v0.1.0 (stable)",
+            id="other channel",
+        ),
+        pytest.param(
+            files(manifest=manifest(repos=[{**LISTED["repos"][0], "sha": sha("x")}, LISTED["repos"][1]])),
+            "manifest.json names other commits than the plan",
+            id="pin",
+        ),
+        pytest.param(
+            files(manifest=manifest(repos=LISTED["repos"][:1])),
+            "manifest.json names other commits than the plan",
+            id="pin left out",
+        ),
+        pytest.param(
+            files(checksums=SUMS.replace(DIGEST, b"0" * 64)),
+            "checksums.txt and manifest.json disagree about firmware.hex",
+            id="checksum",
+        ),
+        pytest.param(
+            files(checksums=SUMS.replace(b"firmware.hex", b"other.hex")),
+            "checksums.txt and manifest.json disagree about firmware.hex",
+            id="checksum left out",
+        ),
     ],
-)  # fmt: skip
+)
 def test_one_difference_is_one_line(facts: Observation, words: str) -> None:
     assert differences(facts) == [words]
 
@@ -86,7 +130,9 @@ def test_one_difference_is_one_line(facts: Observation, words: str) -> None:
         pytest.param({"body": "Notes"}, ["its body does not carry this plan and seal"], id="body"),
         pytest.param({"prerelease": False}, ["it is not marked as a prerelease"], id="prerelease"),
         pytest.param({"assets": assets()}, ["asset firmware.hex is missing"], id="missing"),
-        pytest.param({"assets": (*RELEASE.assets, asset("extra", 1, sha256("x")))}, ["asset extra is not planned"], id="extra"),
+        pytest.param(
+            {"assets": (*RELEASE.assets, asset("extra", 1, sha256("x")))}, ["asset extra is not planned"], id="extra"
+        ),
         pytest.param(
             {"assets": assets(replace(FIRMWARE, size=FIRMWARE.size + 1))},
             ["asset firmware.hex has other bytes than manifest.json says"],
@@ -118,7 +164,9 @@ def test_assets_that_the_configuration_does_not_know_are_found() -> None:
     assert list(compare_release(fewer, FACTS, RELEASE)) == ["manifest.json lists other assets than the configuration"]
 
 
-@pytest.mark.parametrize(("part", "data"), [("manifest", b"{}"), ("manifest", b"\xff"), ("checksums", b"nonsense\n"), ("checksums", b"")])
+@pytest.mark.parametrize(
+    ("part", "data"), [("manifest", b"{}"), ("manifest", b"\xff"), ("checksums", b"nonsense\n"), ("checksums", b"")]
+)
 def test_damaged_metadata_is_a_difference_and_no_crash(part: str, data: bytes) -> None:
     found = differences(files(**{part: data}))
     assert len(found) == 1
@@ -126,7 +174,9 @@ def test_damaged_metadata_is_a_difference_and_no_crash(part: str, data: bytes) -
 
 
 def test_every_difference_is_listed() -> None:
-    found = compare_release(GOAL, FACTS.with_home(tags={}), replace(RELEASE, body="", prerelease=False, assets=assets()))
+    found = compare_release(
+        GOAL, FACTS.with_home(tags={}), replace(RELEASE, body="", prerelease=False, assets=assets())
+    )
     assert len(found) == 4
 
 

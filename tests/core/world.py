@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ms_release import config as configuration
-from ms_release.config import CheckRule, Config, Product
+from ms_release.config import CheckRule, Config
 from ms_release.core import action, candidate, ledger, manifest, spec, train
 from ms_release.core.action import Action, Ask, Watch
 from ms_release.core.change import Change
@@ -238,7 +238,9 @@ def pushed(change: Change) -> ChangeFacts:
 
 def opened(change: Change, *checks: Check, **changes: Any) -> ChangeFacts:
     """An open pull request whose head is ours."""
-    pull = Pull(7, "https://forge.example/pull/7", "OPEN", "alice", sha("head"), sha("home"), "CLEAN", tuple(change.wanted))
+    pull = Pull(
+        7, "https://forge.example/pull/7", "OPEN", "alice", sha("head"), sha("home"), "CLEAN", tuple(change.wanted)
+    )
     return replace(pushed(change), pull=replace(pull, **{"checks": checks, **changes}))
 
 
@@ -274,7 +276,18 @@ def seal_of(goal: Train, facts: Observation) -> str:
 def publish_run(goal: Train, facts: Observation, id: int = 900, **changes: Any) -> Run:
     """A finished publishing run of this plan under this seal."""
     title = train.run_title(goal.plan, goal.file.digest, seal_of(goal, facts))
-    made = Run(id, title, "completed", "success", "workflow_dispatch", sha("merge"), 1, "alice", "alice", f"https://forge.example/runs/{id}")
+    made = Run(
+        id,
+        title,
+        "completed",
+        "success",
+        "workflow_dispatch",
+        sha("merge"),
+        1,
+        "alice",
+        "alice",
+        f"https://forge.example/runs/{id}",
+    )
     return replace(made, **changes)
 
 
@@ -305,7 +318,9 @@ def released(goal: Train, facts: Observation) -> Observation:
     body = f"Notes\n\n{train.release_marker(goal.file.digest, seal_of(goal, facts))}\n"
     release = Release(77, goal.plan.tag, False, goal.plan.prerelease, assets, body, NOW)
     small = {n: b for n, b in dist(goal).items() if n in ("manifest.json", "manifest.json.sig", "checksums.txt")}
-    facts = facts.with_home(releases=(release, *facts.home.releases), tags={**facts.home.tags, goal.plan.tag: sha("merge")})
+    facts = facts.with_home(
+        releases=(release, *facts.home.releases), tags={**facts.home.tags, goal.plan.tag: sha("merge")}
+    )
     return replace(
         facts, runs=(publish_run(goal, facts),), approvals=(APPROVED,), published=small, signature_valid=True
     )
@@ -354,7 +369,7 @@ class MemoryForge:
     """Sight and Writer in one: folds every effect into its facts; its runners and people act while somebody waits.
 
     `fate` says how each kind of run ends; `die_at` (n, done): the n-th write kills the caller, before or after it took
-    effect; `lag`: that many looks after each write still show the time before it.
+    effect; `lag`: that many looks right after a write still show the time before it.
     """
 
     def __init__(self, goal: Train, facts: Observation, **fate: str) -> None:
@@ -373,7 +388,13 @@ class MemoryForge:
         facts = self._old.pop(0) if self._old else self.facts
         bare = facts.with_home(rules=None, environment=None)
         return replace(
-            bare, protection_read=False, candidate_runs=None, runs=None, approvals=None, published=None, signature_valid=None
+            bare,
+            protection_read=False,
+            candidate_runs=None,
+            runs=None,
+            approvals=None,
+            published=None,
+            signature_valid=None,
         )
 
     def answer(self, facts: Observation, ask: Ask) -> Observation:
@@ -408,7 +429,8 @@ class MemoryForge:
         return outcome
 
     def changed(self, watch: Watch) -> bool:
-        """Somebody acts; whether the watched thing is another one now."""
+        """Time passes and somebody acts; whether the watched thing is another one now."""
+        self._old.clear()
         if watch.kind == "checks":
             self._check()
             pull = self._open_pull()
@@ -466,7 +488,9 @@ class MemoryForge:
         if run.status == "queued":
             self._replace_run(run := replace(run, status="waiting"))
         elif run.status == "waiting":
-            review = replace(APPROVED, state=self.fate["review"], comment="no" if self.fate["review"] != "approved" else "")
+            review = replace(
+                APPROVED, state=self.fate["review"], comment="no" if self.fate["review"] != "approved" else ""
+            )
             good = self.fate["review"] == "approved" and self.fate["publish"] == "success"
             done = replace(run, status="completed", conclusion="success" if good else "failure")
             if good:
@@ -484,7 +508,9 @@ class MemoryForge:
         made = released(self.goal, prepared(self.goal)).home.releases[0]
         digest, seal = self.goal.file.digest, run.title.rpartition(" ")[2]
         made = replace(made, body=train.release_marker(digest, seal))
-        small = {n: b for n, b in dist(self.goal).items() if n in ("manifest.json", "manifest.json.sig", "checksums.txt")}
+        small = {
+            n: b for n, b in dist(self.goal).items() if n in ("manifest.json", "manifest.json.sig", "checksums.txt")
+        }
         facts = self.facts.with_home(
             releases=(made,), tags={**self.facts.home.tags, self.goal.plan.tag: change.pull.merge_commit}
         )
@@ -496,7 +522,3 @@ class MemoryForge:
 
 def keys(actions: Iterable[Action]) -> list[str]:
     return [each.key for each in actions]
-
-
-def product(**changes: Any) -> Product:
-    return replace(PRODUCT, **changes)

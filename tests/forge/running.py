@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from ms_release.forge import git
-from ms_release.forge.git_values import Person
+from ms_release.forge.git.values import Person
 from ms_release.forge.serve import Server
 
 REPO = "o/r"

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from ms_release.forge import git
-from ms_release.forge.git_values import Person
+from ms_release.forge.git.values import Person
 from ms_release.forge.serve import Server
 from ms_release.forge.state import Forge
 

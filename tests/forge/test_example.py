@@ -23,7 +23,7 @@ from ms_release.core.gates import read_audit
 from ms_release.forge import git, world
 from ms_release.forge.serve import Server
 from ms_release.forge.state import Forge
-from ms_release.forge.world_history import files_of
+from ms_release.forge.world.history import files_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = world.EXAMPLE.parent

@@ -24,7 +24,7 @@ from graphql import (
 
 from forge.small_world import CLOSED, OPEN, Small, add_commits, small_world
 from ms_release.forge import git
-from ms_release.forge.graphql_schema import SCHEMA_FILE, schema
+from ms_release.forge.graphql.schema import SCHEMA_FILE, schema
 
 GITHUB = Path(__file__).parents[1] / "data" / "github-graphql.graphql"
 

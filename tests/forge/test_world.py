@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ms_release.core.candidate import check_candidate, parse_candidate, parse_checksums
 from ms_release.errors import BlockedError, UsageError
 from ms_release.forge import git, world
-from ms_release.forge.git_objects import close_readers
+from ms_release.forge.git.objects import close_readers
 from ms_release.forge.serve import Server
 from ms_release.forge.state import Forge
 from ms_release.forge.store import Store
-from ms_release.forge.world_file import parse
+from ms_release.forge.world.file import parse
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 SEED = bytes(range(32))

@@ -40,7 +40,7 @@ def exit_codes() -> dict[int, list[str]]:
         parent = waiting.pop(0)
         waiting += parent.__subclasses__()
         code = parent.exit_code
-        if parent is not errors.MsError and parent is not errors.Interrupted:
+        if parent.__name__ not in ("MsError", "Interrupted"):
             meanings.setdefault(code, []).append((parent.__doc__ or "").splitlines()[0])
     return dict(sorted(meanings.items()))
 

@@ -21,8 +21,8 @@ from starlette.types import Receive, Scope, Send
 
 from ms_release.forge import auth, graphql
 from ms_release.forge.errors import Refusal, not_found
-from ms_release.forge.git_http import PATH as GIT_PATH
-from ms_release.forge.git_http import GitFront
+from ms_release.forge.git.front import PATH as GIT_PATH
+from ms_release.forge.git.front import GitFront
 from ms_release.forge.limits import LimitError, Limits, Quota
 from ms_release.forge.rest import actions, apps, checks, environments, protection, pulls, releases, repos
 from ms_release.forge.state import Forge

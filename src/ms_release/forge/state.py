@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ms_release.forge.store import Store
 
 if TYPE_CHECKING:
-    from ms_release.forge.runs import Engine
+    from ms_release.forge.engine.runs import Engine
 
 
 @dataclass

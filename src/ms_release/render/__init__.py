@@ -1,0 +1,1 @@
+"""Findings, plans and the runbook as text: values in, words out."""

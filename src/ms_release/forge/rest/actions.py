@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from ms_release.forge import auth, run_states, web
+from ms_release.forge import auth, web
+from ms_release.forge.engine import run_states
 from ms_release.forge.errors import not_found
 from ms_release.forge.rest import artifacts, run_commands, run_shapes
 

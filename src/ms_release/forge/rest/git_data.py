@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from ms_release.forge import auth, git, present, pulls, refs, web
 from ms_release.forge.errors import Refusal, not_found
-from ms_release.forge.git_objects import edit_tree
+from ms_release.forge.git.objects import edit_tree
 from ms_release.forge.present import Json
 from ms_release.forge.state import Forge
 

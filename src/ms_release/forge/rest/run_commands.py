@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ms_release.forge import auth, deployments, present, run_states, web
+from ms_release.forge import auth, present, web
+from ms_release.forge.engine import deployments, run_states
 from ms_release.forge.errors import Refusal, not_found
 from ms_release.forge.rest import run_shapes
 from ms_release.forge.state import Forge

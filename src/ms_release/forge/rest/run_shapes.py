@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 
-from ms_release.forge import present, run_states, web
-from ms_release.forge.contexts import head_commit
+from ms_release.forge import present, web
+from ms_release.forge.engine import run_states
+from ms_release.forge.engine.contexts import head_commit
 from ms_release.forge.rest.people import team
 
 Body = dict[str, Any]

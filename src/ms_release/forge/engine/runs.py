@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ms_release.forge import deployments, git, refs, run_states
-from ms_release.forge.contexts import dispatch_event, pull_event, push_event
+from ms_release.forge import git, refs
+from ms_release.forge.engine import deployments, run_states
+from ms_release.forge.engine.contexts import dispatch_event, pull_event, push_event
 from ms_release.forge.errors import Refusal, not_found
-from ms_release.forge.expressions import ExpressionError, as_text, interpolate
-from ms_release.forge.run_states import Start
-from ms_release.forge.scheduler import Scheduler
-from ms_release.forge.triggers import check_inputs, pull_wanted, push_wanted, skipped_by_message
-from ms_release.forge.workflows import Workflow, WorkflowError, ancestors
+from ms_release.forge.engine.expressions import ExpressionError, as_text, interpolate
+from ms_release.forge.engine.run_states import Start
+from ms_release.forge.engine.scheduler import Scheduler
+from ms_release.forge.engine.triggers import check_inputs, pull_wanted, push_wanted, skipped_by_message
+from ms_release.forge.engine.workflows import Workflow, WorkflowError, ancestors
 
 Body = dict[str, Any]
 RERUN_LIMIT = timedelta(days=30)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ms_release.forge.auth import ACTIONS_APP
-from ms_release.forge.graphql_git import find_object, find_ref, list_refs
-from ms_release.forge.graphql_page import GraphRefusal, Node, connection
-from ms_release.forge.graphql_world import Resolvers, World
+from ms_release.forge.graphql.git import find_object, find_ref, list_refs
+from ms_release.forge.graphql.page import GraphRefusal, Node, connection
+from ms_release.forge.graphql.world import Resolvers, World
 
 
 def _repository(world: World, owner: str, name: str) -> Node:

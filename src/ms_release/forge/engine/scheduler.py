@@ -10,11 +10,11 @@ import threading
 import weakref
 from typing import Any
 
-from ms_release.forge import deployments, job_work, run_states
-from ms_release.forge.expressions import ExpressionError, as_text, interpolate
-from ms_release.forge.processes import Process, end_all
+from ms_release.forge.engine import deployments, job_work, run_states
+from ms_release.forge.engine.expressions import ExpressionError, as_text, interpolate
+from ms_release.forge.engine.processes import Process, end_all
 from ms_release.forge.state import Forge
-from ms_release.forge.workflows import Workflow, WorkflowError
+from ms_release.forge.engine.workflows import Workflow, WorkflowError
 
 Body = dict[str, Any]
 WORKERS = 3

@@ -22,17 +22,10 @@ from graphql import (
 from graphql.execution import Executor
 from graphql.pyutils import Path as FieldPath
 
-from ms_release.forge import (
-    graphql_checks,
-    graphql_git,
-    graphql_mutations,
-    graphql_pulls,
-    graphql_releases,
-    graphql_repository,
-    present,
-)
-from ms_release.forge.graphql_page import check_bounds
-from ms_release.forge.graphql_world import Resolver, World
+from ms_release.forge import present
+from ms_release.forge.graphql import checks as graphql_checks, git as graphql_git, mutations as graphql_mutations, pulls as graphql_pulls, releases as graphql_releases, repository as graphql_repository
+from ms_release.forge.graphql.page import check_bounds
+from ms_release.forge.graphql.world import Resolver, World
 
 SCHEMA_FILE = Path(__file__).with_name("schema.graphql")
 

@@ -10,8 +10,8 @@ import msgspec
 
 from ms_release.errors import UsageError
 from ms_release.forge.state import Forge
-from ms_release.forge.world_file import Environment, Repository, Ruleset, World
-from ms_release.forge.world_history import fill
+from ms_release.forge.world.file import Environment, Repository, Ruleset, World
+from ms_release.forge.world.history import fill
 
 ACTIONS_APP_ID = 15368
 _ACTIONS_BOT_ID = 41898282

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ms_release.forge import git
-from ms_release.forge.contexts import github_context
-from ms_release.forge.expressions import ExpressionError, as_text, condition, interpolate
+from ms_release.forge.engine.contexts import github_context
+from ms_release.forge.engine.expressions import ExpressionError, as_text, condition, interpolate
 from ms_release.forge.state import Forge
-from ms_release.forge.triggers import typed_inputs
-from ms_release.forge.workflows import JobSpec, Workflow, WorkflowError, ancestors, parse
+from ms_release.forge.engine.triggers import typed_inputs
+from ms_release.forge.engine.workflows import JobSpec, Workflow, WorkflowError, ancestors, parse
 
 Body = dict[str, Any]
 APP = "github-actions"

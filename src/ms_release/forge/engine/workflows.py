@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ms_release.forge.expressions import as_text
+from ms_release.forge.engine.expressions import as_text
 
 MAX_INPUTS = 25
 _SCOPES = (

@@ -13,18 +13,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ms_release.errors import UsageError
-from ms_release.forge import world_policy
-from ms_release.forge.git_objects import close_readers
+from ms_release.forge.world import policy as world_policy
+from ms_release.forge.git.objects import close_readers
 from ms_release.forge.serve import Server
 from ms_release.forge.state import Forge
 from ms_release.forge.store import Store
-from ms_release.forge.world_documents import put_people, put_repository
-from ms_release.forge.world_file import World, read
-from ms_release.forge.world_history import Site, make_commit, make_history
-from ms_release.forge.world_push import Push, run_pushes
-from ms_release.forge.world_release import make_candidate, make_release
+from ms_release.forge.world.documents import put_people, put_repository
+from ms_release.forge.world.file import World, read
+from ms_release.forge.world.history import Site, make_commit, make_history
+from ms_release.forge.world.push import Push, run_pushes
+from ms_release.forge.world.release import make_candidate, make_release
 
-EXAMPLE = Path(__file__).parent / "example" / "world.toml"
+EXAMPLE = Path(__file__).parents[1] / "example" / "world.toml"
 """The world file of the example organisation."""
 
 _MADE = "world.json"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ms_release.forge import git, pulls
-from ms_release.forge.graphql_git import make_commit
-from ms_release.forge.graphql_page import GraphRefusal, Node, connection
-from ms_release.forge.graphql_world import Resolvers, World
+from ms_release.forge.graphql.git import make_commit
+from ms_release.forge.graphql.page import GraphRefusal, Node, connection
+from ms_release.forge.graphql.world import Resolvers, World
 
 _ORDERS = {"CREATED_AT": "created_at", "UPDATED_AT": "updated_at"}
 

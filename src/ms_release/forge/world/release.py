@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from ms_release.errors import UsageError
 from ms_release.forge import git
 from ms_release.forge.store import Body
-from ms_release.forge.world_file import Candidate, Release, Repository
-from ms_release.forge.world_history import Site, files_of
+from ms_release.forge.world.file import Candidate, Release, Repository
+from ms_release.forge.world.history import Site, files_of
 
 _BOT = "github-actions[bot]"
 

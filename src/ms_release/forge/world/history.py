@@ -13,9 +13,9 @@ from typing import Literal
 from ms_release.errors import UsageError
 from ms_release.forge import git
 from ms_release.forge.state import Forge
-from ms_release.forge.world_checks import record
-from ms_release.forge.world_file import Commit, Repository, World
-from ms_release.forge.world_push import Push
+from ms_release.forge.world.checks import record
+from ms_release.forge.world.file import Commit, Repository, World
+from ms_release.forge.world.push import Push
 
 _PLACEHOLDER = re.compile(r"@\{(\w+)\}")
 _SPACING = timedelta(hours=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ms_release.forge.checks import app_id
-from ms_release.forge.graphql_git import find_ref, make_commit
-from ms_release.forge.graphql_page import Node, connection
-from ms_release.forge.graphql_world import Resolvers, World
+from ms_release.forge.graphql.git import find_ref, make_commit
+from ms_release.forge.graphql.page import Node, connection
+from ms_release.forge.graphql.world import Resolvers, World
 
 _WORST_FIRST = ("ERROR", "FAILURE", "PENDING", "EXPECTED", "SUCCESS")
 

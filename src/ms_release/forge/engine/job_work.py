@@ -6,12 +6,12 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
-from ms_release.forge import run_states
-from ms_release.forge.contexts import job_environment
-from ms_release.forge.processes import Process
-from ms_release.forge.runner import Result, Task, run_job, secret_names
+from ms_release.forge.engine import run_states
+from ms_release.forge.engine.contexts import job_environment
+from ms_release.forge.engine.processes import Process
+from ms_release.forge.engine.runner import Result, Task, run_job, secret_names
 from ms_release.forge.state import Forge
-from ms_release.forge.workflows import Workflow, single_job
+from ms_release.forge.engine.workflows import Workflow, single_job
 
 Body = dict[str, Any]
 TOKEN_LIFE = timedelta(hours=24)

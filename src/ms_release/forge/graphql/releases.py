@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ms_release.forge import releases
-from ms_release.forge.graphql_git import find_ref, peel
-from ms_release.forge.graphql_page import Node, connection
-from ms_release.forge.graphql_world import Resolvers, World
+from ms_release.forge.graphql.git import find_ref, peel
+from ms_release.forge.graphql.page import Node, connection
+from ms_release.forge.graphql.world import Resolvers, World
 
 
 def _asker(world: World, repo: str) -> releases.Asker:

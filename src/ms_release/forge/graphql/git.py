@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ms_release.forge import git
-from ms_release.forge.git_objects import parse_tree
-from ms_release.forge.git_values import parse_commit, parse_tag
-from ms_release.forge.graphql_page import Node, connection, index_of, page_info, window
-from ms_release.forge.graphql_world import Resolvers, World
+from ms_release.forge.git.objects import parse_tree
+from ms_release.forge.git.values import parse_commit, parse_tag
+from ms_release.forge.graphql.page import Node, connection, index_of, page_info, window
+from ms_release.forge.graphql.world import Resolvers, World
 
 _TEXT_LIMIT = 512_000
 _ZONE = "+00:00"
@@ -133,7 +133,7 @@ def _since(since: str) -> list[str]:
 
 
 def _only(path: str) -> list[str]:
-    return ["--", f":(literal){path}"] if path else ["--"]
+    return ["--", path] if path else ["--"]
 
 
 def _parents(commit: Node, world: World, **page: Any) -> Node:

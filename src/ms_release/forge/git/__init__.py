@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ms_release.forge.git_objects import (
+from ms_release.forge.git.objects import (
     ENV,
     Entry,
     GitError,
@@ -19,7 +19,7 @@ from ms_release.forge.git_objects import (
     write_object,
     write_tree,
 )
-from ms_release.forge.git_values import Commit, Person, Tag, parse_commit, parse_tag, plain
+from ms_release.forge.git.values import Commit, Person, Tag, parse_commit, parse_tag, plain
 
 __all__ = [
     "Commit",

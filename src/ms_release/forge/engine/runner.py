@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import ms_release
-from ms_release.forge.expressions import ExpressionError, as_text, interpolate
-from ms_release.forge.processes import Process
+from ms_release.forge.engine.expressions import ExpressionError, as_text, interpolate
+from ms_release.forge.engine.processes import Process
 
 Body = dict[str, Any]
 
-ACTIONS = Path(__file__).with_name("actions")
+ACTIONS = Path(__file__).parents[1] / "actions"
 STAND_INS = {
     "actions/checkout": "checkout",
     "actions/upload-artifact": "upload-artifact",

@@ -23,9 +23,9 @@ from starlette.routing import Route
 
 from ms_release.forge import web
 from ms_release.forge.errors import Refusal
-from ms_release.forge.graphql_page import NODE_LIMIT, GraphRefusal, price
-from ms_release.forge.graphql_schema import Quick, schema
-from ms_release.forge.graphql_world import World
+from ms_release.forge.graphql.page import NODE_LIMIT, GraphRefusal, price
+from ms_release.forge.graphql.schema import Quick, schema
+from ms_release.forge.graphql.world import World
 from ms_release.forge.limits import LimitError
 
 _UNKNOWN_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")

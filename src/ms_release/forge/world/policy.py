@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ms_release.forge.world_file import Audit, Environment, Protection, Repository
+from ms_release.forge.world.file import Audit, Environment, Protection, Repository
 
 SCHEMA = "ms-policy-audit/v1"
 

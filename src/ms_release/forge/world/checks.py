@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ms_release.forge import git, run_states
-from ms_release.forge.contexts import push_event
+from ms_release.forge import git
+from ms_release.forge.engine import run_states
+from ms_release.forge.engine.contexts import push_event
 from ms_release.forge.state import Forge
-from ms_release.forge.triggers import push_wanted
-from ms_release.forge.workflows import Workflow, WorkflowError
-from ms_release.forge.world_push import Push
+from ms_release.forge.engine.triggers import push_wanted
+from ms_release.forge.engine.workflows import Workflow, WorkflowError
+from ms_release.forge.world.push import Push
 
 
 def record(forge: Forge, push: Push, results: Mapping[str, str]) -> None:
@@ -63,9 +64,10 @@ def _record_checks(forge: Forge, push: Push, results: Mapping[str, str]) -> None
     }  # fmt: skip
     store.put("check_suite", suite_id, suite, push.repo)
     for name, conclusion in results.items():
+        check_id = store.next_id("check_run")
         check = {
-            "id": store.next_id("check_run"), "repo": push.repo, "suite_id": suite_id, "name": name,
+            "id": check_id, "repo": push.repo, "suite_id": suite_id, "name": name,
             "head_sha": push.after, "app": run_states.APP, "status": "completed", "conclusion": conclusion,
             "started_at": now, "completed_at": now, "run_id": None, "job_id": None,
         }  # fmt: skip
-        store.put("check_run", check["id"], check, push.repo)
+        store.put("check_run", check_id, check, push.repo)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ms_release.forge import auth, checks, present
-from ms_release.forge.graphql_page import GraphRefusal, Node
+from ms_release.forge.graphql.page import GraphRefusal, Node
 from ms_release.forge.limits import Quota
 from ms_release.forge.state import Forge
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from ms_release.forge import auth, git, present, pulls, refs, rules
 from ms_release.forge.errors import Refusal
-from ms_release.forge.graphql_git import make_commit, make_ref
-from ms_release.forge.graphql_page import GraphRefusal, Node
-from ms_release.forge.graphql_world import World
+from ms_release.forge.graphql.git import make_commit, make_ref
+from ms_release.forge.graphql.page import GraphRefusal, Node
+from ms_release.forge.graphql.world import World
 
 _TYPES = {401: "FORBIDDEN", 403: "FORBIDDEN", 404: "NOT_FOUND"}
 
