@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ms_release.adapters import answers_graph as graph
 from ms_release.adapters import candidates, queries
-from ms_release.adapters.http import Client, Graph, Refused
+from ms_release.adapters.facts import change_of, component_of, names_of, part_of, pinned_of, text_of, with_commit
+from ms_release.adapters.http import Client, Graph
 from ms_release.adapters.protection import CLASSIC, ClassicRule, add_rulesets, classic_rules, read_environment
 from ms_release.adapters.queries import Query
 from ms_release.adapters.runs import read_approvals, read_concluded, read_run, read_runs
@@ -22,7 +22,6 @@ from ms_release.core import observation as seen
 from ms_release.core.action import Ask, Watch
 from ms_release.core.gates import AUDIT_PATH
 from ms_release.core.ledger import ledger_files, previous_entry
-from ms_release.core.model import Pin
 from ms_release.core.observation import Observation
 from ms_release.core.plan import ledger_path, plan_path
 from ms_release.core.train import Train, candidate_questions, release_change
@@ -65,7 +64,7 @@ class GitHubReader:
             for number, repo in enumerate(batch):
                 query.repository(f"r{number}", repo.slug, queries.component(query, repo.branch))
             answer = self._ask(query)
-            repos |= {r.id: self._component(answer, f"r{n}", r) for n, r in enumerate(batch)}
+            repos |= {r.id: component_of(answer, f"r{n}", r) for n, r in enumerate(batch)}
             first = first or self._observation(answer, home)
         assert first is not None
         return replace(first, repos=repos)
@@ -79,8 +78,8 @@ class GitHubReader:
             queries.file_of(query, f"t{i}", f"{facts.home.head}:{path}", text=True) for i, path in enumerate(paths)
         ]
         query.repository("home", facts.home.slug, " ".join(files))
-        answer = self._part(self._ask(query), "home", facts.home.slug)
-        found = {path: text for i, path in enumerate(paths) if (text := self._text(answer, f"t{i}", path)) is not None}
+        answer = part_of(self._ask(query), "home", facts.home.slug)
+        found = {path: text for i, path in enumerate(paths) if (text := text_of(answer, f"t{i}", path)) is not None}
         return facts.with_home(texts={**facts.home.texts, **found})
 
     def read_plans(self, facts: Observation, tags: tuple[str, ...]) -> dict[str, str]:
@@ -89,12 +88,14 @@ class GitHubReader:
             return {}
         query = Query()
         places = [(tag, at) for tag in tags for at in (facts.home.head, f"release/{tag}")]
-        files = [queries.file_of(query, f"t{i}", f"{at}:{plan_path(tag)}", text=True) for i, (tag, at) in enumerate(places)]
+        files = [
+            queries.file_of(query, f"t{i}", f"{at}:{plan_path(tag)}", text=True) for i, (tag, at) in enumerate(places)
+        ]
         query.repository("home", facts.home.slug, " ".join(files))
-        answer = self._part(self._ask(query), "home", facts.home.slug)
+        answer = part_of(self._ask(query), "home", facts.home.slug)
         found: dict[str, str] = {}
         for i, (tag, _) in enumerate(places):
-            text = self._text(answer, f"t{i}", plan_path(tag))
+            text = text_of(answer, f"t{i}", plan_path(tag))
             if text is not None:
                 found.setdefault(tag, text)
         return found
@@ -114,8 +115,8 @@ class GitHubReader:
             query.repository(f"r{number}", repo.slug, queries.one_commit(query, "commit", repo.branch, sha))
         answer, repos = self._ask(query), dict(facts.repos)
         for number, (id, sha) in enumerate(missing.items()):
-            part = self._part(answer, f"r{number}", repos[id].slug)
-            repos[id] = self._with_commit(repos[id], sha, part.get("commit"), part.get("commit_on"))
+            part = part_of(answer, f"r{number}", repos[id].slug)
+            repos[id] = with_commit(repos[id], sha, part.get("commit"), part.get("commit_on"))
         return replace(facts, repos=repos)
 
     def add_candidates(self, facts: Observation, wanted: dict[str, seen.CandidateQuestion]) -> Observation:
@@ -161,12 +162,12 @@ class GitHubReader:
         for number, pin in enumerate(pins):
             query.repository(f"r{number}", pin.slug, queries.pinned(query, pin.ref, pin.sha))
         answer = self._ask(query)
-        part = self._part(answer, "home", home.slug)
+        part = part_of(answer, "home", home.slug)
         facts = replace(
             self._observation(answer, home),
-            repos={pin.repo: self._pinned(answer, f"r{number}", pin, goal.config) for number, pin in enumerate(pins)},
-            release_change=self._change(part, "change", plan.release_branch, paths),
-            evidence_change=self._change(part, "evidence", plan.evidence_branch, (ledger_path(plan.tag),)),
+            repos={pin.repo: pinned_of(answer, f"r{number}", pin, goal.config) for number, pin in enumerate(pins)},
+            release_change=change_of(part, "change", plan.release_branch, paths),
+            evidence_change=change_of(part, "evidence", plan.evidence_branch, (ledger_path(plan.tag),)),
         )
         return self.add_candidates(facts, candidate_questions(goal.config, pins))
 
@@ -270,14 +271,6 @@ class GitHubReader:
             )
         return answer
 
-    def _part(self, answer: Graph, alias: str, slug: str) -> dict[str, Any]:
-        part = answer.data.get(alias)
-        if not isinstance(part, dict):
-            raise CredentialError(
-                f"{slug} cannot be read", remedy="Check the name in the configuration, and that the token may read it."
-            )
-        return part
-
     def _home(self, query: Query, home: Repo) -> str:
         branch = home.branch
         return "\n".join(
@@ -292,13 +285,13 @@ class GitHubReader:
         )
 
     def _observation(self, answer: Graph, home: Repo) -> Observation:
-        part = self._part(answer, "home", home.slug)
+        part = part_of(answer, "home", home.slug)
         head = graph.optional(part.get("head"), graph.RefNode, "the home branch")
         if head is None or head.target is None:
             raise ForgeError(f"{home.slug} has no branch {home.branch}", remedy="Check `branch` in the configuration.")
         rule = graph.optional(part["head"].get("refUpdateRule"), ClassicRule, "branch protection")
         config = graph.optional(part.get("config"), graph.BlobNode, "the configuration")
-        audit = self._text(part, "audit", AUDIT_PATH)
+        audit = text_of(part, "audit", AUDIT_PATH)
         tags = graph.convert(part["tags"], graph.Refs, "tags")
         releases = graph.convert(part["releases"], graph.Releases, "releases")
         branches = graph.convert(part["branches"], graph.Refs, "branches")
@@ -308,9 +301,9 @@ class GitHubReader:
             head=head.target.oid,
             config_blob=config.oid if config else None,
             audit=audit.encode() if audit is not None else None,
-            plans=self._names(part, "plans"),
-            specs=self._names(part, "specs"),
-            ledger=self._names(part, "ledger"),
+            plans=names_of(part, "plans"),
+            specs=names_of(part, "specs"),
+            ledger=names_of(part, "ledger"),
             branches=tuple(f"release/{r.name}" for r in branches.nodes),
             tags={r.name: graph.tag_target(r) for r in self._all_tags(home, tags) if r.target},
             releases=tuple(map(graph.release_of, self._all_releases(home, releases))),
@@ -327,7 +320,7 @@ class GitHubReader:
         while refs.page_info.has_next_page and refs.page_info.end_cursor:
             query = Query()
             query.repository("home", home.slug, queries.page_of_tags(query, refs.page_info.end_cursor))
-            refs = graph.convert(self._part(self._ask(query), "home", home.slug)["tags"], graph.Refs, "tags")
+            refs = graph.convert(part_of(self._ask(query), "home", home.slug)["tags"], graph.Refs, "tags")
             nodes += refs.nodes
         return nodes
 
@@ -337,73 +330,10 @@ class GitHubReader:
             query = Query()
             query.repository("home", home.slug, queries.page_of_releases(query, releases.page_info.end_cursor))
             releases = graph.convert(
-                self._part(self._ask(query), "home", home.slug)["releases"], graph.Releases, "releases"
+                part_of(self._ask(query), "home", home.slug)["releases"], graph.Releases, "releases"
             )
             nodes += releases.nodes
         return nodes
-
-    def _names(self, part: dict[str, Any], alias: str) -> tuple[str, ...]:
-        tree = graph.optional(part.get(alias), graph.TreeNode, alias)
-        return tuple(e.name.removesuffix(".json") for e in tree.entries if e.name.endswith(".json")) if tree else ()
-
-    def _text(self, part: dict[str, Any], alias: str, what: str) -> str | None:
-        blob = graph.optional(part.get(alias), graph.BlobNode, what)
-        if blob is not None and blob.is_truncated:
-            raise ForgeError(f"{what} is too large to be read in one piece", remedy="Make it smaller.")
-        return blob.text if blob else None
-
-    def _component(self, answer: Graph, alias: str, repo: Repo) -> seen.RepoFacts:
-        part = self._part(answer, alias, repo.slug)
-        facts = self._releases_only(part, repo)
-        ref = graph.optional(part.get("ref"), graph.RefNode, repo.slug)
-        if ref is None or ref.target is None or ref.target.history is None or ref.target.checked is None:
-            return facts
-        checked = {c.oid: graph.commit_of(c) for c in ref.target.checked.nodes}
-        commits = tuple(checked.get(c.oid) or graph.commit_of(c) for c in ref.target.history.nodes)
-        return replace(
-            facts, head=ref.target.oid, commits=commits, more_commits=ref.target.history.page_info.has_next_page
-        )
-
-    def _releases_only(self, part: dict[str, Any], repo: Repo) -> seen.RepoFacts:
-        releases = graph.convert(part["releases"], graph.Releases, f"the releases of {repo.slug}")
-        found = tuple(map(graph.release_of, releases.nodes))
-        return seen.RepoFacts(
-            repo.id, repo.slug, repo.branch, None, (), False, found, more_releases=releases.page_info.has_next_page
-        )
-
-    def _pinned(self, answer: Graph, alias: str, pin: Pin, config: Config) -> seen.RepoFacts:
-        part = self._part(answer, alias, pin.slug)
-        bare = self._releases_only(part, config.repo(pin.repo))
-        return self._with_commit(bare, pin.sha, part.get("commit"), part.get("ref"))
-
-    def _with_commit(self, repo: seen.RepoFacts, sha: str, commit: Any, ref: Any) -> seen.RepoFacts:
-        node = graph.optional(commit, graph.CommitNode, f"{repo.slug} {sha[:7]}") if commit else None
-        on = graph.optional(ref, graph.RefNode, f"{repo.slug} {repo.branch}")
-        others = {**repo.others, **({node.oid: graph.commit_of(node)} if node else {})}
-        # compared from the branch's side, a commit that the branch holds is BEHIND it or IDENTICAL with it
-        contained = on.compare.status in ("BEHIND", "IDENTICAL") if on and on.compare else None
-        return replace(repo, others=others, reachable={**repo.reachable, sha: contained if node else False})
-
-    def _change(self, part: dict[str, Any], alias: str, branch: str, paths: tuple[str, ...]) -> seen.ChangeFacts:
-        ref = graph.optional(part.get(alias), graph.RefNode, branch)
-        base = graph.optional(part.get(f"{alias}_base"), graph.RefNode, branch)
-        pulls = graph.convert(part.get(f"{alias}_pulls"), graph.Pulls, "pull requests").nodes
-        head = ref.target if ref else None
-        merged = [p for p in pulls if p.state == "MERGED"]
-        newest = next(iter(merged or pulls), None)
-        checks = graph.checks_of(head.check_suites) if head and newest and newest.head_ref_oid == head.oid else None
-        return seen.ChangeFacts(
-            name=branch,
-            branch=head.oid if head else None,
-            on_branch={p: self._blob(part, f"{alias}_head{i}") for i, p in enumerate(paths)},
-            on_base={p: self._blob(part, f"{alias}_base{i}") for i, p in enumerate(paths)},
-            pull=graph.pull_of(newest, checks) if newest else None,
-            behind=bool(base and base.compare and base.compare.behind_by),
-        )
-
-    def _blob(self, part: dict[str, Any], alias: str) -> str | None:
-        blob = graph.optional(part.get(alias), graph.BlobNode, alias)
-        return blob.oid if blob else None
 
 
 def _signed(config: Config, published: dict[str, bytes]) -> bool | None:

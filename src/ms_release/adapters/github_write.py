@@ -70,7 +70,10 @@ class GitHubWriter:
                 raise
             if "refs/tags/" in ref and self._tag(repo, ref) == sha:
                 return Outcome(sha=sha)
-            raise StalePlanError(f"{ref} of {repo} could not be created: {error.message}", remedy="Run the same command again: it looks who holds it.") from None
+            raise StalePlanError(
+                f"{ref} of {repo} could not be created: {error.message}",
+                remedy="Run the same command again: it looks who holds it.",
+            ) from None
         return Outcome(sha=sha)
 
     def _tag(self, repo: str, ref: str) -> str | None:
@@ -107,7 +110,9 @@ class GitHubWriter:
         try:
             self._client.write("PUT", path, {"expected_head_sha": what.expected_head})
         except Refused as error:
-            raise StalePlanError(f"{what.head} could not be brought up to date: {error.message}", remedy="Look at the pull request.") from None
+            raise StalePlanError(
+                f"{what.head} could not be brought up to date: {error.message}", remedy="Look at the pull request."
+            ) from None
         return Outcome()
 
     def _merge(self, what: action.MergePullRequest) -> Outcome:
@@ -116,13 +121,20 @@ class GitHubWriter:
             merged = self._client.write("PUT", f"/repos/{what.repo}/pulls/{what.number}/merge", document).json
         except Refused as error:
             if error.status == 409:
-                raise StalePlanError(f"the head of #{what.number} changed while it was merged: {error.message}", remedy="Nothing was merged. See who pushed to it.") from None
+                raise StalePlanError(
+                    f"the head of #{what.number} changed while it was merged: {error.message}",
+                    remedy="Nothing was merged. See who pushed to it.",
+                ) from None
             if error.status == 405:
-                raise WaitingError(f"#{what.number} cannot be merged yet: {error.message}", remedy="Run the same command again.") from None
+                raise WaitingError(
+                    f"#{what.number} cannot be merged yet: {error.message}", remedy="Run the same command again."
+                ) from None
             raise
         return Outcome(id=what.number, sha=str(merged["sha"]))
 
-    def _release(self, what: action.CreateDraft | action.UploadAsset | action.DeleteAsset | action.PublishRelease) -> Outcome:
+    def _release(
+        self, what: action.CreateDraft | action.UploadAsset | action.DeleteAsset | action.PublishRelease
+    ) -> Outcome:
         releases = f"/repos/{what.repo}/releases"
         match what:
             case action.CreateDraft():
@@ -161,7 +173,10 @@ class GitHubWriter:
     def _review(self, what: action.ReviewDeployment) -> Outcome:
         pending = pending_environments(self._client, what.repo, what.run_id)
         if what.environment not in pending:
-            raise WaitingError(f"run {what.run_id} does not wait for {what.environment}", remedy="Look at its state: ms release status.")
+            raise WaitingError(
+                f"run {what.run_id} does not wait for {what.environment}",
+                remedy="Look at its state: ms release status.",
+            )
         document: dict[str, Any] = {
             "environment_ids": [pending[what.environment]],
             "state": what.state,
@@ -187,7 +202,15 @@ def upload_url(api_url: str, repo: str, release_id: int) -> str:
 def _refuse_errors(answer: Graph, what: action.CommitFiles) -> None:
     for error in answer.errors:
         if error.type == "STALE_DATA":
-            raise StalePlanError(f"{what.branch} moved while it was written: {error.message}", remedy="Run the same command again: it looks who holds it.")
+            raise StalePlanError(
+                f"{what.branch} moved while it was written: {error.message}",
+                remedy="Run the same command again: it looks who holds it.",
+            )
         if error.type == "FORBIDDEN":
-            raise CredentialError(f"{what.branch} of {what.repo} may not be written: {error.message}", remedy="The token needs contents: write.")
-        raise ForgeError(f"the commit on {what.branch} was refused: {error.message}", remedy="Run the same command again.")
+            raise CredentialError(
+                f"{what.branch} of {what.repo} may not be written: {error.message}",
+                remedy="The token needs contents: write.",
+            )
+        raise ForgeError(
+            f"the commit on {what.branch} was refused: {error.message}", remedy="Run the same command again."
+        )
