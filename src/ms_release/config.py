@@ -1,4 +1,4 @@
-"""`ms-release.toml` → one frozen `Config`. Unknown keys, wrong types and dangling names are usage errors that say where."""
+"""`ms-release.toml` → one frozen `Config`. Unknown keys, wrong types, dangling names: usage errors that say where."""
 
 from __future__ import annotations
 
@@ -119,7 +119,12 @@ class Roles(Struct, frozen=True, forbid_unknown_fields=True):
     release_managers: str
 
 
-class Config(Struct, frozen=True, forbid_unknown_fields=True, rename={"repos": "repo", "products": "product", "waivers": "waiver"}):
+class Config(
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"repos": "repo", "products": "product", "waivers": "waiver"},
+):
     """The whole configuration. Build it with `parse`, which also checks that its parts fit together."""
 
     config: ConfigHead
@@ -202,14 +207,25 @@ def _check_references(config: Config, text: str, file: str) -> None:
     ids = [r.id for r in config.repos]
     if len(set(ids)) != len(ids):
         twin = next(i for i in ids if ids.count(i) > 1)
-        raise UsageError(f"{file}: two repositories share the id {twin} (key repo.id)", remedy="Ids of [[repo]] must differ.")
+        raise UsageError(
+            f"{file}: two repositories share the id {twin} (key repo.id)", remedy="Ids of [[repo]] must differ."
+        )
     for repo in config.repos:
         if not re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", repo.slug):
             raise UsageError(
-                f"{file}{_at(text, repo.url)}: url of {repo.id} is not …/owner/name (key repo.url)", remedy="Write the repository's web address."
+                f"{file}{_at(text, repo.url)}: url of {repo.id} is not …/owner/name (key repo.url)",
+                remedy="Write the repository's web address.",
             )
         if not repo.checks:
-            raise UsageError(f"{file}: {repo.id} names no checks (key repo.checks)", remedy="A repository without a gate cannot be released.")
+            raise UsageError(
+                f"{file}: {repo.id} names no checks (key repo.checks)",
+                remedy="A repository without a gate cannot be released.",
+            )
+    if config.config.home not in (repo.slug for repo in config.repos):
+        raise UsageError(
+            f"{file}{_at(text, config.config.home)}: no repository is {config.config.home} (key config.home)",
+            remedy="Write owner/name of a [[repo]].",
+        )
     for product in config.products:
         if missing := [id for id in (*product.repos, product.home) if id not in ids]:
             key = "home" if missing[0] == product.home else "repos"
@@ -219,7 +235,10 @@ def _check_references(config: Config, text: str, file: str) -> None:
             )
         for repo in config.components(product):
             if repo.candidate is None:
-                raise UsageError(f"{file}: {repo.id} has no candidate (key repo.candidate)", remedy=f"Add candidate = … : {product.id} promotes it.")
+                raise UsageError(
+                    f"{file}: {repo.id} has no candidate (key repo.candidate)",
+                    remedy=f"Add candidate = … : {product.id} promotes it.",
+                )
         _check_assets(product, text, file)
 
 
@@ -228,17 +247,20 @@ def _check_assets(product: Product, text: str, file: str) -> None:
     for asset in product.assets:
         if (asset.source is None) == (not asset.members):
             raise UsageError(
-                f"{file}: asset {asset.id} needs either `from` or `members` (key product.assets)", remedy="Name one of the two."
+                f"{file}: asset {asset.id} needs either `from` or `members` (key product.assets)",
+                remedy="Name one of the two.",
             )
         for source in asset.sources:
             if source.partition("/")[0] not in product.repos:
                 raise UsageError(
-                    f"{file}{_at(text, source)}: asset {asset.id} takes {source}, not of this product (key product.assets.from)",
+                    f"{file}{_at(text, source)}: asset {asset.id} takes {source}, not of this product "
+                    "(key product.assets.from)",
                     remedy="Use repo-id/file.",
                 )
     for install_set in product.install_sets:
         if missing := sorted(set(install_set.assets) - known):
             raise UsageError(
-                f"{file}{_at(text, missing[0])}: install set {install_set.id} names {missing[0]} (key product.install_sets.assets)",
+                f"{file}{_at(text, missing[0])}: install set {install_set.id} names {missing[0]} "
+                "(key product.install_sets.assets)",
                 remedy="No such asset.",
             )

@@ -78,5 +78,6 @@ class Interrupted(MsError):
     """Stopped by a signal; `exit_code` is 130 for SIGINT and 143 for SIGTERM."""
 
     def __init__(self, exit_code: int) -> None:
-        super().__init__("interrupted", remedy="Nothing is lost: the same command goes on where this one stopped.")
+        name = {130: "SIGINT", 143: "SIGTERM"}.get(exit_code, "a signal")
+        super().__init__(f"stopped by {name}", remedy="Nothing is lost: the same command goes on where this one stopped.")
         self.exit_code = exit_code

@@ -43,6 +43,7 @@ class Operation:
         self._clock = clock
         self._progress = progress
         self._known: list[tuple[Action, Outcome]] = []
+        self._acted_on: Observation | None = None
         self._alive: frozenset[int] = frozenset()
         self._waited: Wait | None = None
         self._pause = FIRST_PAUSE
@@ -62,14 +63,22 @@ class Operation:
                     raise _ending(step)
                 case Wait():
                     if not watch:
-                        raise WaitingError(f"waiting for {step.reason}", remedy=f"{step.who} must act; then run the same command again.")
+                        raise WaitingError(
+                            f"waiting for {step.reason}",
+                            remedy=f"{step.who} must act; then run the same command again.",
+                        )
                     self._wait(step)
                 case Act():
                     self._perform(step)
+                    self._acted_on = facts
                 case Ask():
                     raise AssertionError(f"{step.what} was answered and is asked for again")
 
     def _decide(self, decide: Decide) -> tuple[Observation, Next]:
+        if self._acted_on is not None:
+            facts, self._acted_on = self._with_known(self._acted_on), None
+            if isinstance(step := decide(facts), Wait) and _watchable(step):
+                return facts, step  # the watched resources will say it if something else has happened meanwhile
         facts = self._with_known(self._sight.look())
         asked: set[str] = set()
         while isinstance(step := decide(facts), Ask) and step.what not in asked:
@@ -106,13 +115,20 @@ class Operation:
                 return
 
 
+def _watchable(step: Wait) -> bool:
+    """Whether every watched resource is known by its number: not all forges answer a dispatch with that of its run."""
+    return all(watch.id not in ("", "0") for watch in step.watch)
+
+
 def _ending(step: Blocked) -> BlockedError:
     kind = StalePlanError if step.stale else BlockedError
     return kind(step.cause, remedy=step.remedy, next_command=step.next_command)
 
 
-def foresee(sight: Sight, decide: Decide, assume: Callable[[Observation, Wait], Observation | None]) -> tuple[list[Action], Next]:
-    """The dry run: the actions from here on, and the step it ends at. `assume` says what a wait may be taken to bring."""
+def foresee(
+    sight: Sight, decide: Decide, assume: Callable[[Observation, Wait], Observation | None]
+) -> tuple[list[Action], Next]:
+    """The dry run: the actions from here on, and the step it ends at. `assume` says what a wait is taken to bring."""
     facts, actions = sight.look(), list[Action]()
     while True:
         step = decide(facts)
@@ -126,5 +142,3 @@ def foresee(sight: Sight, decide: Decide, assume: Callable[[Observation, Wait], 
             facts = assumed
         else:
             return actions, step
-
-

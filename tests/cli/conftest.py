@@ -68,7 +68,7 @@ class Organisation:
             self.shas[repo] = self.git(repo, "rev-list", "main").split()
         return self.shas[repo]
 
-    def environment(self, who: str = "alice", **more: str | None) -> dict[str, str]:
+    def environment(self, who: str = "alice", /, **more: str | None) -> dict[str, str]:
         """What a person's shell holds; a variable that is None is not set."""
         url = self.server.url
         usual: dict[str, str | None] = {

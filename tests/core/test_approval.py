@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
 from core.world import (
     APPROVED,
     CONFIG,
@@ -18,10 +22,6 @@ from core.world import (
     under_way,
     with_waivers,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
-
 from ms_release.core import approval, train
 from ms_release.core.action import Ask, Blocked, Done, Wait, Watch
 from ms_release.core.model import Waiver

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core.world import absent, check, merged, opened, pushed, sha
 from msgspec.structs import replace
 
+from core.world import absent, check, merged, opened, pushed, sha
 from ms_release.config import CheckRule
 from ms_release.core.action import (
     Act,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from core.world import CONFIG, TOML
 from msgspec.structs import replace
 
+from core.world import CONFIG, TOML
 from ms_release.config import Member, parse
 from ms_release.core.model import Waiver
 from ms_release.errors import UsageError

@@ -1,15 +1,19 @@
-"""What the world looks like after an effect: each rule adds what a look does not show yet, and never hides what it shows."""
+"""What the world looks like after an effect: each rule adds what a look does not show, and hides nothing of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.memory import keys
 from core.world import (
     absent,
     asset,
     check,
-    keys,
     merged,
     observation,
     opened,
@@ -20,10 +24,6 @@ from core.world import (
     sha256,
     under_way,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
-
 from ms_release.core import action, train
 from ms_release.core.action import Act, Action, Wait
 from ms_release.core.foretell import Outcome, assume, foretell

@@ -1,10 +1,12 @@
-"""Every gate with facts that pass, fail and are not known; waivers; and the audit record that counts for seven days."""
+"""Every gate with facts that pass, that fail and that are not known; and what is no obstacle."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+
 from core.world import (
     CONFIG,
     ENVIRONMENT,
@@ -20,14 +22,9 @@ from core.world import (
     ready,
     sha,
     subject,
-    with_waivers,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
-
-from ms_release.core.gates import GATES, Subject, evaluate, missing_evidence, read_audit
-from ms_release.core.model import Evidence, Finding, Waiver
+from ms_release.core.gates import GATES, Subject, evaluate, missing_evidence
+from ms_release.core.model import Evidence, Finding
 from ms_release.core.observation import Observation, Release
 from ms_release.errors import BlockedError
 
@@ -326,6 +323,39 @@ def test_what_is_no_obstacle(given_subject: Subject, code: str) -> None:
     assert {f.outcome for f in evaluate(given_subject) if f.code == code} == {"PASS"}
 
 
+def strictness(outcome: str | None = None) -> Subject:
+    """The reader may not see whether required checks are strict; the audit may have seen it."""
+    entry = [{"code": "CHECKS_STRICT", "outcome": outcome}]
+    return home(rules=replace(RULES, strict=None), audit=audit(distribution=entry) if outcome else audit())
+
+
+@pytest.mark.parametrize(
+    ("given_subject", "outcome"),
+    [
+        pytest.param(strictness("PASS"), "PASS", id="audited"),
+        pytest.param(strictness("FAIL"), "UNKNOWN", id="audited badly"),
+        pytest.param(strictness(), "UNKNOWN", id="not audited"),
+        pytest.param(replace(strictness(), facts=strictness().facts.with_home(audit=None)), "UNKNOWN", id="no audit"),
+    ],
+)
+def test_strict_checks_that_a_reader_may_not_see_count_as_audited(given_subject: Subject, outcome: str) -> None:
+    assert findings(evaluate(given_subject), "HOME_PROTECTED") == [("studio/distribution", outcome)]
+
+
+@pytest.mark.parametrize(("strict", "outcome"), [(False, "UNKNOWN"), (True, "PASS")], ids=["seen loose", "seen whole"])
+def test_protection_that_a_reader_sees_in_part_is_never_a_failure(strict: bool, outcome: str) -> None:
+    found = evaluate(home(rules=replace(RULES, strict=strict, complete=False)))
+    assert findings(found, "HOME_PROTECTED") == [("studio/distribution", outcome)]
+
+
+@pytest.mark.parametrize(
+    ("found", "words"), [(None, "to be built"), (BROKEN, "to be built"), (ready("core", sha("core-1")), "ready")]
+)
+def test_a_candidate_is_ready_or_to_be_built(found: Any, words: str) -> None:
+    message = next(f.message for f in evaluate(candidate(core=found)) if (f.code, f.subject) == ("CANDIDATE", "core"))
+    assert message == f"rc-{sha('core-1')} is {words}"
+
+
 @pytest.mark.parametrize(
     ("checks", "outcome"),
     [
@@ -362,112 +392,6 @@ def test_gates_whose_facts_are_read_later_can_be_left_out() -> None:
 def test_every_gate_asks_one_question_under_one_code() -> None:
     assert len({g.code for g in GATES}) == len(GATES)
     assert all(g.question.endswith("?") for g in GATES)
-
-
-# --- waivers
-
-SELF = Waiver("SELF_APPROVAL", "release", "one person", "dana", "2026-01-10")
-LONE = home(environment=replace(ENVIRONMENT, prevent_self_review=False))
-
-
-def waived(given_subject: Subject, *waivers: Waiver) -> Finding:
-    found = evaluate(replace(given_subject, config=with_waivers(*waivers)))
-    return next(f for f in found if f.code == "SELF_APPROVAL")
-
-
-@pytest.mark.parametrize(
-    "waiver", [SELF, replace(SELF, subject="*"), replace(SELF, expires="2030-01-01")], ids=["exact", "any", "later"]
-)
-def test_a_live_waiver_covers_a_failure_and_is_shown(waiver: Waiver) -> None:
-    found = waived(LONE, waiver)
-    assert (found.outcome, found.waived_by, found.blocks) == ("FAIL", "dana", False)
-    assert "waived: one person" in found.message
-
-
-@pytest.mark.parametrize(
-    "waiver",
-    [
-        pytest.param(replace(SELF, expires="2026-01-09"), id="expired yesterday"),
-        pytest.param(replace(SELF, subject="app-release"), id="other subject"),
-        pytest.param(replace(SELF, code="ENVIRONMENT"), id="other code"),
-    ],
-)
-def test_any_other_waiver_does_not(waiver: Waiver) -> None:
-    found = waived(LONE, waiver)
-    assert (found.waived_by, found.blocks) == ("", True)
-
-
-def test_the_second_waiver_may_be_the_one_that_covers() -> None:
-    assert waived(LONE, replace(SELF, subject="other", approver="x"), SELF).waived_by == "dana"
-
-
-def test_what_is_not_known_cannot_be_waived() -> None:
-    found = waived(home(environment=replace(ENVIRONMENT, prevent_self_review=None)), SELF)
-    assert (found.outcome, found.waived_by, found.blocks) == ("UNKNOWN", "", True)
-
-
-def test_a_pass_is_never_shown_as_waived() -> None:
-    assert waived(subject(), SELF).waived_by == ""
-
-
-@given(st.dates(), st.dates())
-def test_a_waiver_is_dead_on_the_day_after_it_expires(expires: Any, today: Any) -> None:
-    waiver = replace(SELF, expires=expires.isoformat())
-    assert waiver.covers("SELF_APPROVAL", "release", f"{today.isoformat()}T23:59:59Z") == (today <= expires)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "blocks"), [("PASS", False), ("NOT_APPLICABLE", False), ("FAIL", True), ("UNKNOWN", True)]
-)
-def test_what_blocks(outcome: Any, blocks: bool) -> None:
-    assert Finding("A", "b", outcome).blocks is blocks
-    assert Finding("A", "b", outcome, waived_by="dana").blocks is (outcome == "UNKNOWN")
-
-
-# --- the audit record
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"{", id="no JSON"),
-        pytest.param(b"[]", id="a list"),
-        pytest.param(b"null", id="null"),
-        pytest.param(b"{}", id="no fields"),
-        pytest.param(audit().replace(b"ms-policy-audit/v1", b"ms-policy-audit/v2"), id="other schema"),
-        pytest.param(audit("yesterday"), id="no time"),
-        pytest.param(audit("2026-01-09T00:00:00"), id="a time without zone"),
-        pytest.param(audit(core="bad"), id="entries are text"),
-        pytest.param(audit(core=[{"code": "A"}]), id="entry without outcome"),
-        pytest.param(audit(core=[{"outcome": "PASS"}]), id="entry without code"),
-        pytest.param(audit(core=[{"code": "A", "outcome": True}]), id="outcome is no text"),
-        pytest.param(audit(core=[None]), id="entry is null"),
-        pytest.param(audit(core=7), id="entries are a number"),
-        pytest.param(
-            b'{"schema": "ms-policy-audit/v1", "audited_at": "2026-01-09T00:00:00Z", "repos": []}', id="repos is a list"
-        ),
-        pytest.param(b'{"schema": "ms-policy-audit/v1", "audited_at": 5, "repos": {}}', id="time is a number"),
-    ],
-)
-def test_a_damaged_audit_record_is_as_good_as_none(data: bytes) -> None:
-    assert read_audit(data) is None
-    assert findings(evaluate(home(audit=data)), "AUDIT") == [("studio/distribution", "UNKNOWN")]
-
-
-def test_a_whole_audit_record_is_read() -> None:
-    record = read_audit(audit())
-    assert record is not None
-    assert set(record["repos"]) == {"studio/distribution", "studio/loader", "studio/core"}
-
-
-def test_bypass_counts_as_audited_only_where_it_passed() -> None:
-    environment = replace(ENVIRONMENT, can_admins_bypass=None)
-    bad = [{"code": "ENVIRONMENT_NO_BYPASS", "outcome": "UNKNOWN"}]
-    found = evaluate(home(environment=environment, audit=audit(distribution=bad)))
-    assert findings(found, "ENVIRONMENT") == [("release", "UNKNOWN")]
-    elsewhere = audit(distribution=[{"code": "X", "outcome": "PASS"}])
-    assert findings(evaluate(home(environment=environment, audit=elsewhere)), "ENVIRONMENT") == [("release", "UNKNOWN")]
 
 
 def test_every_unrecorded_release_is_listed_in_the_order_of_its_plan() -> None:

@@ -7,16 +7,17 @@ import json
 from typing import Any
 
 import pytest
-from core.world import APPROVED, opened, planned, prepared, publish_run, released, seal_of, sha
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from core.world import APPROVED, opened, planned, prepared, publish_run, released, seal_of, sha
 from ms_release.core import train
 from ms_release.core.action import Blocked
-from ms_release.core.ledger import evidence_change, ledger_files, make_entry, previous_entry
+from ms_release.core.ledger import evidence_change, ledger_files, make_entry, previous_entry, read_candidates
 from ms_release.core.observation import Observation
 from ms_release.core.version import parse_tag
+from ms_release.errors import DamagedError
 
 GOAL = planned()
 TAG = GOAL.plan.tag
@@ -68,6 +69,7 @@ def test_the_entry_says_what_was_published_by_whom() -> None:
         "seal",
         "run_id",
         "approved_by",
+        "candidates",
         "assets",
         "previous",
     ]
@@ -75,8 +77,17 @@ def test_the_entry_says_what_was_published_by_whom() -> None:
     assert (made["commit"], made["plan"], made["seal"]) == (sha("merge"), GOAL.file.digest, seal_of(GOAL, FACTS))
     assert (made["run_id"], made["approved_by"], made["previous"]) == (900, ["bob"], None)
     assert [a["name"] for a in made["assets"]] == sorted(a.name for a in RELEASE.assets)
+    assert read_candidates(json.dumps(made), "it") == {
+        repo: found.digest for repo, found in FACTS.ready.items() if found
+    }
     digests = {a.name: a.digest for a in RELEASE.assets}
     assert all(digests[a["name"]] == f"sha256:{a['sha256']}" and a["size"] > 0 for a in made["assets"])
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"candidates": 1}', '{"candidates": [{"repo": "core"}]}', "nonsense"])
+def test_what_is_no_entry_has_no_candidates(text: str) -> None:
+    with pytest.raises(DamagedError):
+        read_candidates(text, "release/ledger/v1.json")
 
 
 def test_the_order_of_the_answer_changes_no_byte() -> None:

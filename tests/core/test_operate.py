@@ -1,4 +1,4 @@
-"""The loop of every verb on a forge that remembers: to the end, killed anywhere and run again, lagging, or not to be helped."""
+"""The loop of every verb on a forge that remembers: to the end, killed anywhere and run again, lagging, or in vain."""
 
 from __future__ import annotations
 
@@ -6,26 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from core.world import (
-    NOW,
-    Clock,
-    Killed,
-    MemoryForge,
-    Quiet,
-    absent,
-    check,
-    keys,
-    observation,
-    opened,
-    planned,
-    prepared,
-    publish_run,
-    pushed,
-    sha,
-    under_way,
-)
 from msgspec.structs import replace
 
+from core.memory import Clock, Killed, MemoryForge, Quiet, keys
+from core.world import NOW, absent, check, observation, opened, planned, prepared, publish_run, pushed, sha, under_way
 from ms_release.core import train
 from ms_release.core.action import Act, Ask, Blocked, Done, MergePullRequest, Next, Wait, Watch
 from ms_release.core.foretell import assume

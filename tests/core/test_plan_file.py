@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from core.world import CONFIG, PRODUCT, observation, planned, sha, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from core.world import CONFIG, PRODUCT, observation, planned, sha, sha256
 from ms_release.core import strict_json, train
 from ms_release.core.plan import (
     PlanFile,
@@ -126,6 +126,7 @@ PIN = json.loads(DATA)["plan"]["pins"][0]
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        pytest.param(b"{", "is no plan", id="no JSON"),
         pytest.param(b"[]", "is not an ms-plan/v1 file but None", id="a list"),
         pytest.param(edited(schema="ms-plan/v2"), "is not an ms-plan/v1 file but 'ms-plan/v2'", id="newer"),
         pytest.param(edited(schema=None), "is not an ms-plan/v1 file but None", id="no schema"),
@@ -145,6 +146,9 @@ PIN = json.loads(DATA)["plan"]["pins"][0]
         pytest.param(resealed(tag="v1.0"), "malformed tag or commit", id="no version"),
         pytest.param(resealed(tag="v1.0.0\n"), "malformed tag or commit", id="version with a newline"),
         pytest.param(resealed(pins=[{**PIN, "sha": "HEAD"}]), "malformed tag or commit", id="no commit"),
+        pytest.param(
+            resealed(pins=[PIN, {**PIN, "sha": "HEAD"}]), "malformed tag or commit", id="one of two is no commit"
+        ),
         pytest.param(resealed(pins=[{**PIN, "sha": "A" * 40}]), "malformed tag or commit", id="upper case commit"),
         pytest.param(
             resealed(pins=[{**PIN, "sha": sha("x") + "\n"}]), "malformed tag or commit", id="commit with a newline"
@@ -152,7 +156,7 @@ PIN = json.loads(DATA)["plan"]["pins"][0]
     ],
 )
 def test_what_is_no_plan_file(data: bytes, words: str) -> None:
-    with pytest.raises(DamagedError, match="release-plans/x.json") as caught:
+    with pytest.raises(DamagedError, match=r"release-plans/x\.json") as caught:
         parse_file(data, "release-plans/x.json")
     assert words in caught.value.cause
     assert caught.value.remedy

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
 from core.world import (
     BLOB,
     CONFIG,
@@ -19,11 +23,7 @@ from core.world import (
     ready,
     sha,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
-
-from ms_release.core.model import CandidatePin, Pin
+from ms_release.core.model import Pin
 from ms_release.core.observation import Observation, Release
 from ms_release.core.planning import (
     Intent,
@@ -176,7 +176,7 @@ def test_a_promotion_takes_the_pins_of_the_beta_as_they_are() -> None:
 # --- nothing to release
 
 DIGEST = ready("core", sha("core-1")).digest
-MADE = (CandidatePin("core", "studio/core", "rc-1", "ready", "build.yml", 504, DIGEST),)
+MADE = {"core": DIGEST}
 SAME = Previous("v0.1.0-beta.1", (pin("loader", "loader-1"), pin("core", "core-1")), MADE)
 FACTS = observation(ready={"core": ready("core", sha("core-1")), "loader": None})
 
@@ -196,13 +196,7 @@ FACTS = observation(ready={"core": ready("core", sha("core-1")), "loader": None}
             SAME, "beta", replace(FACTS, ready={"core": ready("core", "z")}), False, id="candidate built again"
         ),
         pytest.param(SAME, "beta", replace(FACTS, ready={"core": None}), False, id="candidate gone"),
-        pytest.param(
-            replace(SAME, candidates=(replace(MADE[0], state="build", digest=""),)),
-            "beta",
-            FACTS,
-            True,
-            id="was to be built",
-        ),
+        pytest.param(replace(SAME, candidates={}), "beta", FACTS, True, id="made without candidates"),
     ],
 )
 def test_nothing_to_release(before: Previous | None, channel: Any, facts: Observation, expected: bool) -> None:
@@ -303,8 +297,10 @@ def test_a_version_that_does_not_follow_is_refused(intent: Intent, words: str) -
 
 
 def promoted(source: str, **changes: Any) -> Any:
-    facts = out("v1.0.0", "v1.1.0-beta.2", "v0.9.0-beta.1")
-    before = Previous(source, (pin("loader", "loader-1"), pin("core", "core-1")))
+    both = {"core": ready("core", sha("core-1")), "loader": ready("loader", sha("loader-1"))}
+    facts = out("v1.0.0", "v1.1.0-beta.2", "v0.9.0-beta.1", facts=observation(ready=both))
+    digests = {repo: found.digest for repo, found in facts.ready.items() if found}
+    before = Previous(source, (pin("loader", "loader-1"), pin("core", "core-1")), digests)
     return draft(facts, Intent("stable", source=source, **changes), before).plan
 
 
@@ -318,6 +314,16 @@ def test_a_promoted_beta_becomes_the_version_that_it_announced() -> None:
     )
     assert promoted("v1.1.0-beta.2", tag="v1.2.0").tag == "v1.2.0"
     assert promoted("v1.1.0-beta.2", bump="major").tag == "v2.0.0"
+
+
+@pytest.mark.parametrize("there", [None, ready("core", sha("core-1"), digest="f" * 64)], ids=["gone", "built again"])
+def test_a_beta_is_promoted_with_its_own_bytes_or_not_at_all(there: Any) -> None:
+    loader = ready("loader", sha("loader-1"))
+    facts = out("v1.1.0-beta.2", facts=observation(ready={"core": there, "loader": loader}))
+    promoted = {"core": DIGEST, "loader": loader.digest}
+    before = Previous("v1.1.0-beta.2", (pin("loader", "loader-1"), pin("core", "core-1")), promoted)
+    with pytest.raises(BlockedError, match="candidate of core is not the one that"):
+        draft(facts, Intent("stable", source="v1.1.0-beta.2"), before)
 
 
 def test_a_beta_below_the_last_stable_is_not_promoted() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+
 from core.world import (
     CONFIG,
     PRODUCT,
@@ -25,8 +27,6 @@ from core.world import (
     sha,
     under_way,
 )
-from msgspec.structs import replace
-
 from ms_release.core import train
 from ms_release.core.action import (
     Act,
@@ -189,8 +189,9 @@ def test_a_broken_candidate_is_built_again() -> None:
     assert awaited.reason == "the candidates of core"
 
 
-def test_checks_are_awaited_once_all_candidates_are_ready() -> None:
-    found = step(all_ready(GOAL, under_way(GOAL, opened(CHANGE))))
+def test_checks_are_awaited_once_all_candidates_are_ready_without_reading_the_rules_yet() -> None:
+    unread = replace(under_way(GOAL, opened(CHANGE)).with_home(rules=None, environment=None), protection_read=False)
+    found = step(all_ready(GOAL, unread))
     assert isinstance(found, Wait)
     assert found.awaited == "checks"
 
@@ -244,7 +245,8 @@ def test_gates_are_asked_again_until_the_plan_is_merged(home: Any, code: str) ->
     found = step(START.with_home(**home))
     assert isinstance(found, Blocked)
     assert [f.code for f in found.findings] == [code]
-    assert (found.cause, found.remedy) == (found.findings[0].message, found.findings[0].remedy)
+    first = found.findings[0]
+    assert (found.cause, found.remedy) == (f"{first.code} {first.subject}: {first.message}", first.remedy)
     assert isinstance(step(prepared(GOAL).with_home(**home)), Done)
 
 
@@ -257,7 +259,7 @@ def test_a_red_pin_is_a_moved_fact() -> None:
 
 def test_notes_that_the_plan_did_not_promise_are_never_committed() -> None:
     other = replace(GOAL.plan, notes="other words")
-    with pytest.raises(DamagedError, match="notes of .* are not what the plan promised"):
+    with pytest.raises(DamagedError, match=r"notes of .* are not what the plan promised"):
         step(START, Train(CONFIG, PRODUCT, make_file(other, created_at="x", created_by="alice")))
 
 

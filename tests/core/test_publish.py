@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+
 from core.world import (
     APPROVED,
+    ENVIRONMENT,
+    RULES,
     absent,
     check,
     merged,
@@ -20,8 +24,6 @@ from core.world import (
     sha,
     under_way,
 )
-from msgspec.structs import replace
-
 from ms_release.core import ledger, train
 from ms_release.core.action import Act, Ask, Blocked, DispatchWorkflow, Done, Next, Wait, Watch
 from ms_release.core.observation import Observation, Release
@@ -50,6 +52,21 @@ def step(facts: Observation) -> Next:
 
 def with_runs(*runs: Any, alive: set[int] | None = None, approvals: Any = ()) -> Observation:
     return replace(READY, runs=runs, seen_alive=frozenset(alive or ()), approvals=approvals)
+
+
+@pytest.mark.parametrize(
+    ("home", "code"),
+    [
+        pytest.param({"rules": replace(RULES, blocks_force_push=False)}, "HOME_PROTECTED", id="force push allowed"),
+        pytest.param({"rules": replace(RULES, blocks_deletion=False)}, "HOME_PROTECTED", id="deletion allowed"),
+        pytest.param({"audit": None}, "AUDIT", id="audit gone"),
+        pytest.param({"environment": replace(ENVIRONMENT, can_admins_bypass=True)}, "ENVIRONMENT", id="admin bypass"),
+    ],
+)
+def test_a_rule_that_was_loosened_after_the_merge_stops_the_run(home: Any, code: str) -> None:
+    found = step(with_runs().with_home(**home))
+    assert isinstance(found, Blocked)
+    assert found.cause.startswith(code)
 
 
 def test_what_is_not_prepared_is_prepared_first() -> None:

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
 from core.world import (
     CONFIG,
     ENVIRONMENT,
@@ -22,10 +26,6 @@ from core.world import (
     ready,
     sha,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
-
 from ms_release.core import stale
 from ms_release.core.model import Evidence, Pin
 from ms_release.core.observation import Observation
@@ -64,9 +64,12 @@ def rules(**changes: Any) -> Observation:
 READY = FACTS.ready["core"]
 assert READY is not None
 
+GREEN_WAS = f"the checks of core {CORE_SHA[:7]}: was green"
+CONFIGURATION = f"the configuration on the protected branch: was {GOAL.plan.config[:7]}"
+REVIEWERS = "protection (reviewers): was studio/release-managers"
 MOVES: dict[str, tuple[Observation, str]] = {
-    "configuration": (home(config_blob="f" * 40), f"the configuration on the protected branch: was {GOAL.plan.config[:7]}, is fffffff"),
-    "no configuration": (home(config_blob=None), f"the configuration on the protected branch: was {GOAL.plan.config[:7]}, is absent"),
+    "configuration": (home(config_blob="f" * 40), f"{CONFIGURATION}, is fffffff"),
+    "no configuration": (home(config_blob=None), f"{CONFIGURATION}, is absent"),
     "off the branch": (
         with_core(commit("core-2"), others={CORE_SHA: commit("core-1")}, reachable={CORE_SHA: False}),
         f"core {CORE_SHA[:7]} on main: was reachable, is not reachable",
@@ -75,13 +78,13 @@ MOVES: dict[str, tuple[Observation, str]] = {
         with_core(commit("core-2"), others={CORE_SHA: commit("core-1")}),
         f"core {CORE_SHA[:7]} on main: was reachable, is not readable",
     ),
-    "red": (with_core(commit("core-1", RED)), f"the checks of core {CORE_SHA[:7]}: was green, is red: test concluded failure"),
-    "rerun": (with_core(commit("core-1", PENDING)), f"the checks of core {CORE_SHA[:7]}: was green, is pending: test is in progress"),
-    "checks gone": (with_core(commit("core-1", ())), f"the checks of core {CORE_SHA[:7]}: was green, is missing: no check test by github-actions"),
-    "checks unread": (with_core(commit("core-1", None)), f"the checks of core {CORE_SHA[:7]}: was green, is unknown: its checks could not be read"),
+    "red": (with_core(commit("core-1", RED)), f"{GREEN_WAS}, is red: test concluded failure"),
+    "rerun": (with_core(commit("core-1", PENDING)), f"{GREEN_WAS}, is pending: test is in progress"),
+    "checks gone": (with_core(commit("core-1", ())), f"{GREEN_WAS}, is missing: no check test by github-actions"),
+    "checks unread": (with_core(commit("core-1", None)), f"{GREEN_WAS}, is unknown: its checks could not be read"),
     "commit unread": (
         with_core(commit("core-2"), reachable={CORE_SHA: True}),
-        f"the checks of core {CORE_SHA[:7]}: was green, is unknown: the commit could not be read",
+        f"{GREEN_WAS}, is unknown: the commit could not be read",
     ),
     "other evidence": (
         with_core(commit("core-1", (check(9), check(2, "scan", "scanner")))),
@@ -108,7 +111,7 @@ MOVES: dict[str, tuple[Observation, str]] = {
     "check not required": (rules(checks=()), "protection (checks): was validate, is none"),
     "not strict": (rules(strict=False), "protection (checks): was validate, is none"),
     "no pull request": (rules(pull_request=False), "protection (checks): was validate, is none"),
-    "other reviewers": (environment(reviewers=("carol",)), "protection (reviewers): was studio/release-managers, is carol"),
+    "other reviewers": (environment(reviewers=("carol",)), f"{REVIEWERS}, is carol"),
     "self-review": (environment(prevent_self_review=False), "protection (prevent self review): was True, is False"),
     "any branch": (environment(branches=()), "protection (branches): was main, is none"),
     "branches unread": (environment(branches=None), "protection (branches): was main, is none"),

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from core.world import asset, merged, opened, planned, prepared, ready, released, sha, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from core.world import asset, merged, opened, planned, prepared, ready, released, sha, sha256
 from ms_release.core import train
 from ms_release.core.observation import Observation, Release
 from ms_release.core.verify import compare_release, release_commit

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ms_release.forge.errors import Refusal
 from ms_release.forge.engine.expressions import ExpressionError, as_text, condition, evaluate, interpolate
-from ms_release.forge.engine.triggers import check_inputs, matches, pull_wanted, push_wanted, skipped_by_message, typed_inputs
+from ms_release.forge.engine.triggers import (
+    check_inputs,
+    matches,
+    pull_wanted,
+    push_wanted,
+    skipped_by_message,
+    typed_inputs,
+)
 from ms_release.forge.engine.workflows import Workflow, WorkflowError, ancestors, order, parse, single_job
+from ms_release.forge.errors import Refusal
 
 CONTEXT = {
     "github": {"ref": "refs/heads/main", "event": {"pull_request": {"number": 3}}, "run_id": 7},

@@ -86,7 +86,7 @@ def content(forge: Forge, rev: str, repo: str = "o/r") -> dict[str, str]:
     ("text", "words"),
     [
         ('[[repository]]\nname = "o/r"\ncolour = "red"', r"unknown field `colour` \(key repository\[0\]\)"),
-        ('[[repository]]\nname = 3', r"Expected `str`, got `int` \(key repository\[0\]\.name\)"),
+        ("[[repository]]\nname = 3", r"Expected `str`, got `int` \(key repository\[0\]\.name\)"),
         ("[[repository]\n", "world.toml: "),
         ('[[repository]]\nname = "o/r"\naccess = { ann = "owner" }', r"Invalid enum value 'owner'"),
         ('[[repository]]\nname = "p/r"', "repository p/r: there is no user or organisation p"),

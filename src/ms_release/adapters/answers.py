@@ -85,6 +85,11 @@ class GraphError(msgspec.Struct, frozen=True):
     extensions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+def about(error: GraphError) -> str:
+    """What an error message may tell of it: the forge's words, but not those about our query's own text."""
+    return printable(error.message) if error.type else "it does not understand what this program asks"
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
     """A GraphQL answer, possibly partial: what is in `errors` was not read, and is no proof of absence (G44)."""

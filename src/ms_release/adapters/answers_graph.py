@@ -1,4 +1,4 @@
-"""GraphQL answers, typed: what the forge may say, and what becomes of it. Anything else is a ForgeError, never a guess."""
+"""GraphQL answers, typed: what the forge may say, and what becomes of it. All else is a ForgeError, never a guess."""
 
 from __future__ import annotations
 
@@ -191,24 +191,25 @@ def checks_of(suites: Suites | None) -> tuple[seen.Check, ...] | None:
     """The check runs of a commit; None when part of the list was cut off, because a part is no list."""
     if suites is None or suites.page_info.has_next_page:
         return None
-    checks = []
+    checks: list[seen.Check] = []
     for suite in suites.nodes:
         if suite.check_runs.page_info.has_next_page:
             return None
-        for run in suite.check_runs.nodes:
-            checks.append(
-                seen.Check(
-                    name=run.name,
-                    app=suite.app.slug if suite.app else "",
-                    status=run.status.lower(),
-                    conclusion=run.conclusion.lower() if run.conclusion else None,
-                    check_run_id=run.database_id or 0,
-                    run_id=suite.workflow_run.database_id if suite.workflow_run else None,
-                    event=suite.workflow_run.event if suite.workflow_run else None,
-                    branch=suite.branch.name if suite.branch else None,
-                )
-            )
+        checks += [_check_of(suite, run) for run in suite.check_runs.nodes]
     return tuple(checks)
+
+
+def _check_of(suite: SuiteNode, run: CheckRunNode) -> seen.Check:
+    return seen.Check(
+        name=run.name,
+        app=suite.app.slug if suite.app else "",
+        status=run.status.lower(),
+        conclusion=run.conclusion.lower() if run.conclusion else None,
+        check_run_id=run.database_id or 0,
+        run_id=suite.workflow_run.database_id if suite.workflow_run else None,
+        event=suite.workflow_run.event if suite.workflow_run else None,
+        branch=suite.branch.name if suite.branch else None,
+    )
 
 
 def commit_of(node: CommitNode) -> seen.Commit:

@@ -1,4 +1,4 @@
-"""Finding candidate releases on the forge and reading their `candidate.json`, each once per asset (its id never lies)."""
+"""Finding candidate releases on the forge and reading their `candidate.json`, once per asset (its id never lies)."""
 
 from __future__ import annotations
 

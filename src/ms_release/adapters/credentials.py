@@ -72,7 +72,8 @@ def endpoints(env: Mapping[str, str], forge_url: str) -> Endpoints:
     for url in (found.api, found.graphql, found.server):
         why = refusal(url)
         if why:
-            raise UsageError(f"the forge's address {url!r} {why}", remedy="Correct [forge] url or GITHUB_API_URL.")
+            shown = url.rpartition("@")[2]  # without a name and password
+            raise UsageError(f"the forge's address {shown!a} {why}", remedy="Correct [forge] url or GITHUB_API_URL.")
     if origin(found.api) != origin(found.graphql):
         raise UsageError(
             f"{found.api} and {found.graphql} are two forges",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ms_release.adapters.archives import list_zip, reproducible_zip
 from ms_release.adapters.files import digests, read_limited
-from ms_release.config import AssetRule, Product
+from ms_release.config import Product
 from ms_release.core.assembly import parts
 from ms_release.core.candidate import MAX_BYTES, Candidate, parse_candidate
 from ms_release.errors import IntegrityError
@@ -48,11 +48,11 @@ def contents(product: Product, dist: Path) -> dict[str, dict[str, str]]:
     for asset in product.assets:
         file = dist / asset.filename
         if file.is_file():
-            found[asset.filename] = _members(asset, file) if asset.members else {"": digests([file])[file]}
+            found[asset.filename] = _members(file) if asset.members else {"": digests([file])[file]}
     return found
 
 
-def _members(asset: AssetRule, file: Path) -> dict[str, str]:
+def _members(file: Path) -> dict[str, str]:
     names = [name for name, _ in list_zip(file)]
     with zipfile.ZipFile(file) as bundle:
         return {name: _digest(bundle, name) for name in names}

@@ -27,7 +27,7 @@ from ms_release.core.candidate import (
 from ms_release.core.candidate_release import METADATA, check_bytes
 from ms_release.core.names import is_safe_name
 from ms_release.core.observation import Asset, Release
-from ms_release.errors import BlockedError, DamagedError, IntegrityError, MachineError, UsageError
+from ms_release.errors import BlockedError, CredentialError, DamagedError, IntegrityError, MachineError, UsageError
 
 _REMEDY = "Do not use it: find out who changed it, delete that candidate and build it again."
 
@@ -83,7 +83,14 @@ def find_release(client: Client, slug: str, which: int | str) -> Release:
                 raise
             found = []
     else:
-        found = [r for d in client.pages(f"/repos/{slug}/releases") if (r := release_from_rest(d)).tag == which]
+        try:
+            found = [r for d in client.pages(f"/repos/{slug}/releases") if (r := release_from_rest(d)).tag == which]
+        except Refused as error:
+            if error.status != 404:
+                raise
+            raise CredentialError(
+                f"{slug} cannot be read", remedy="Check its name, and that the token may read it."
+            ) from None
     if len(found) == 1:
         return found[0]
     if found:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ms_release.adapters import answers_graph as graph
 from ms_release.adapters import candidates, queries
+from ms_release.adapters.answers import about
 from ms_release.adapters.facts import change_of, component_of, names_of, part_of, pinned_of, text_of, with_commit
 from ms_release.adapters.http import Client, Graph
 from ms_release.adapters.protection import CLASSIC, ClassicRule, add_rulesets, classic_rules, read_environment
@@ -26,7 +27,7 @@ from ms_release.core.observation import Observation
 from ms_release.core.plan import ledger_path, plan_path
 from ms_release.core.train import Train, candidate_questions, release_change
 from ms_release.core.verify import MANIFEST, METADATA, SIGNATURE
-from ms_release.errors import CredentialError, ForgeError, IntegrityError
+from ms_release.errors import CredentialError, ForgeError, IntegrityError, UsageError
 
 _SMALL = 4 * 1024 * 1024
 _BATCH = 50
@@ -48,6 +49,7 @@ class GitHubReader:
         self._cache = cache
         self._approvals: dict[int, tuple[seen.Approval, ...]] = {}  # of ended runs, which nobody can approve any more
         self._published: dict[tuple[str, ...], tuple[seen.Release, dict[str, bytes]]] = {}  # by the assets' own ids
+        self._runs: tuple[seen.Run, ...] = ()  # of the publishing workflow, as last read
 
     # --- a new plan
 
@@ -242,32 +244,47 @@ class GitHubReader:
     def changed(self, watch: Watch) -> bool:
         """Ask for one resource; an unchanged one costs a request that is answered 304 and counts for nothing (G45)."""
         if watch.kind == "run":
+            if all(str(run.id) != watch.id for run in self._runs):
+                self._runs = ()  # a run that the list does not show yet
             return read_run(self._client, watch.repo, int(watch.id)).status in watch.until
         return watch.concluded != read_concluded(self._client, watch.repo, watch.id)
 
     # --- parts
 
     def _add_runs(self, facts: Observation, goal: Train) -> Observation:
-        runs = read_runs(self._client, goal.plan.home, goal.product.workflow)
-        ours = sorted((r for r in runs if goal.file.digest in r.title), key=lambda r: -r.id)
-        if not ours:
-            return replace(facts, runs=runs)
-        newest, approvals = ours[0], None
-        if newest.status == "completed":
+        runs = self._read_runs(goal)
+        newest, approvals = _newest(goal, runs), None
+        if newest is not None and newest.status == "completed":
             approvals = self._approvals.get(newest.id) or read_approvals(self._client, goal.plan.home, newest.id)
             self._approvals[newest.id] = approvals
         return replace(facts, runs=runs, approvals=approvals)
+
+    def _read_runs(self, goal: Train) -> tuple[seen.Run, ...]:
+        """The list once; then, while the run of this plan goes on or when it has succeeded, that run alone."""
+        known = _newest(goal, self._runs)
+        if known is not None and known.status != "completed":
+            known = read_run(self._client, goal.plan.home, known.id)
+            self._runs = tuple(known if run.id == known.id else run for run in self._runs)
+        if known is None or (known.status == "completed" and known.conclusion != "success"):
+            self._runs = read_runs(self._client, goal.plan.home, goal.product.workflow)
+        return self._runs
 
     def _ask(self, query: Query) -> Graph:
         answer = self._client.graphql(query.text, query.variables)
         for error in answer.errors:
             if error.type == "NOT_FOUND" and len(error.path) == 1:
                 raise CredentialError(
-                    f"the forge says: {error.message}",
+                    f"the forge says: {about(error)}",
                     remedy="Check the name in the configuration, and that the token may read it.",
                 )
+            if error.type in ("FORBIDDEN", "INSUFFICIENT_SCOPES"):
+                raise CredentialError(
+                    f"this token may not read everything: {about(error)}",
+                    remedy="Use a token that may read contents, checks, pull requests and actions.",
+                )
             raise ForgeError(
-                f"the forge could not answer a part: {error.message}", remedy="Try again; report it if it stays."
+                f"the forge could not answer a part: {about(error)}",
+                remedy="Try again; if it stays, the forge may be too old for this program.",
             )
         return answer
 
@@ -288,7 +305,7 @@ class GitHubReader:
         part = part_of(answer, "home", home.slug)
         head = graph.optional(part.get("head"), graph.RefNode, "the home branch")
         if head is None or head.target is None:
-            raise ForgeError(f"{home.slug} has no branch {home.branch}", remedy="Check `branch` in the configuration.")
+            raise UsageError(f"{home.slug} has no branch {home.branch}", remedy="Check `branch` in the configuration.")
         rule = graph.optional(part["head"].get("refUpdateRule"), ClassicRule, "branch protection")
         config = graph.optional(part.get("config"), graph.BlobNode, "the configuration")
         audit = text_of(part, "audit", AUDIT_PATH)
@@ -334,6 +351,11 @@ class GitHubReader:
             )
             nodes += releases.nodes
         return nodes
+
+
+def _newest(goal: Train, runs: tuple[seen.Run, ...]) -> seen.Run | None:
+    """The newest run of this plan, under whatever seal."""
+    return max((run for run in runs if goal.file.digest in run.title), key=lambda run: run.id, default=None)
 
 
 def _signed(config: Config, published: dict[str, bytes]) -> bool | None:

@@ -6,7 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from ms_release.adapters.http import Answer, Client, Graph, Refused
+from ms_release.adapters.http import Answer, Client, Denied, Refused
+from ms_release.adapters.refusals import classify, is_rule, is_unauthorized, not_allowed, refuse_errors
 from ms_release.adapters.runs import pending_environments
 from ms_release.core import action
 from ms_release.core.action import Action
@@ -27,7 +28,17 @@ class GitHubWriter:
         self._drafts: dict[str, int] = {}
 
     def perform(self, what: Action) -> Outcome:
-        """Carry out one action. Raises StalePlanError when what it expects is not there, and what the client raises."""
+        """Carry out one action.
+
+        Raises StalePlanError when what it expects is not there, CredentialError when the token may not, BlockedError
+        when a rule forbids it, and what the client raises.
+        """
+        try:
+            return self._perform(what)
+        except (Denied, Refused) as error:
+            raise classify(error, what) from error
+
+    def _perform(self, what: Action) -> Outcome:
         match what:
             case action.DispatchWorkflow():
                 return self._dispatch(what)
@@ -66,7 +77,7 @@ class GitHubWriter:
         try:
             self._client.write("POST", f"/repos/{repo}/git/refs", {"ref": ref, "sha": sha})
         except Refused as error:
-            if error.status != 422:
+            if error.status != 422 or is_rule(error):
                 raise
             if "refs/tags/" in ref and self._tag(repo, ref) == sha:
                 return Outcome(sha=sha)
@@ -97,7 +108,7 @@ class GitHubWriter:
                 }
             },
         )
-        _refuse_errors(answer, what)
+        refuse_errors(answer, what)
         return Outcome(sha=str(answer.data["createCommitOnBranch"]["commit"]["oid"]))
 
     def _open_pull(self, what: action.OpenPullRequest) -> Outcome:
@@ -110,6 +121,8 @@ class GitHubWriter:
         try:
             self._client.write("PUT", path, {"expected_head_sha": what.expected_head})
         except Refused as error:
+            if error.status == 404:
+                raise
             raise StalePlanError(
                 f"{what.head} could not be brought up to date: {error.message}", remedy="Look at the pull request."
             ) from None
@@ -125,6 +138,8 @@ class GitHubWriter:
                     f"the head of #{what.number} changed while it was merged: {error.message}",
                     remedy="Nothing was merged. See who pushed to it.",
                 ) from None
+            if is_unauthorized(error):
+                raise not_allowed(what) from None
             if error.status == 405:
                 raise WaitingError(
                     f"#{what.number} cannot be merged yet: {error.message}", remedy="Run the same command again."
@@ -197,20 +212,3 @@ def upload_url(api_url: str, repo: str, release_id: int) -> str:
     """Where a release takes assets: a host of its own on github.com, a path of the same host elsewhere."""
     base = api_url.replace("https://api.github.com", "https://uploads.github.com").replace("/api/v3", "/api/uploads")
     return f"{base}/repos/{repo}/releases/{release_id}/assets"
-
-
-def _refuse_errors(answer: Graph, what: action.CommitFiles) -> None:
-    for error in answer.errors:
-        if error.type == "STALE_DATA":
-            raise StalePlanError(
-                f"{what.branch} moved while it was written: {error.message}",
-                remedy="Run the same command again: it looks who holds it.",
-            )
-        if error.type == "FORBIDDEN":
-            raise CredentialError(
-                f"{what.branch} of {what.repo} may not be written: {error.message}",
-                remedy="The token needs contents: write.",
-            )
-        raise ForgeError(
-            f"the commit on {what.branch} was refused: {error.message}", remedy="Run the same command again."
-        )

@@ -19,7 +19,7 @@ from ms_release.adapters import answers, urls
 from ms_release.adapters.answers import Answer, BadAnswer, Denied, Graph, GraphError, Overloaded, Raw, Refused
 from ms_release.adapters.etags import Kept
 from ms_release.adapters.transport import ATTEMPTS, Call, Transport
-from ms_release.errors import ForgeError, IntegrityError, MachineError, UsageError
+from ms_release.errors import ForgeError, IntegrityError, MachineError, MsError, UsageError
 
 if TYPE_CHECKING:
     import httpx
@@ -116,7 +116,7 @@ class Client(Transport):
                         )
                     digest.update(chunk)
                     sink.write(chunk)
-            except (IntegrityError, OSError):
+            except (MsError, OSError):  # also the signal that interrupts us
                 raise
             except Exception as error:  # httpx's, which cannot be named here without importing it early
                 raise ForgeError(

@@ -75,9 +75,9 @@ CLASSIC = """refUpdateRule {
 
 
 def classic_rules(rule: ClassicRule | None) -> Rules:
-    """Classic protection alone; None = the branch has none."""
+    """Classic protection alone. None = none binds this asker: there may be one that readers are not shown."""
     if rule is None:
-        return Rules(False, False, (), False, False)
+        return Rules(False, None, (), False, False, complete=False)
     return Rules(
         pull_request=rule.required_approving_review_count is not None,
         strict=None,
@@ -98,6 +98,7 @@ def add_rulesets(client: Client, slug: str, branch: str, classic: Rules) -> Rule
         checks=tuple(sorted({*classic.checks, *(c.context for p in checks for c in p.required_status_checks)})),
         blocks_force_push=classic.blocks_force_push or "non_fast_forward" in types,
         blocks_deletion=classic.blocks_deletion or "deletion" in types,
+        complete=classic.complete,
     )
 
 

@@ -1,4 +1,4 @@
-"""The GraphQL texts that the reader sends: many repositories, one request. Names go in as variables, never into the text."""
+"""The GraphQL texts that the reader sends: many repositories, one request. Names are variables, not text."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def component(query: Query, branch: str) -> str:
 
 
 def pinned(query: Query, branch: str, sha: str) -> str:
-    """A component as far as one pinned commit needs it: its checks, whether the branch holds it, the newest releases."""
+    """A component as far as one pinned commit needs it: its checks, whether the branch holds it, releases."""
     return f"""
       ...Component
       ref(qualifiedName: {query.value(f"refs/heads/{branch}")}) {{
@@ -133,9 +133,15 @@ def change(query: Query, alias: str, base: str, branch: str, paths: tuple[str, .
         *(file_of(query, f"{alias}_head{i}", f"{branch}:{path}", text=False) for i, path in enumerate(paths)),
     ]
     return f"""
-      {alias}: ref(qualifiedName: {query.value(f"refs/heads/{branch}")}) {{ target {{ oid ... on Commit {{ {_CHECKS} }} }} }}
-      {alias}_base: ref(qualifiedName: {query.value(f"refs/heads/{base}")}) {{ compare(headRef: {name}) {{ behindBy }} }}
-      {alias}_pulls: pullRequests(headRefName: {name}, first: 5, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ {_PULLS} }}
+      {alias}: ref(qualifiedName: {query.value(f"refs/heads/{branch}")}) {{
+        target {{ oid ... on Commit {{ {_CHECKS} }} }}
+      }}
+      {alias}_base: ref(qualifiedName: {query.value(f"refs/heads/{base}")}) {{
+        compare(headRef: {name}) {{ behindBy }}
+      }}
+      {alias}_pulls: pullRequests(headRefName: {name}, first: 5, orderBy: {{field: CREATED_AT, direction: DESC}}) {{
+        {_PULLS}
+      }}
       {" ".join(files)}"""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ms_release.cli.common import Session, Settings, connect, read_config, standard_options
+from ms_release.cli.common import Session, Settings, connect, load_config, standard_options
 from ms_release.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
@@ -123,11 +123,11 @@ def list_(settings: Settings, product: str) -> None:
 
 def _connect(settings: Settings) -> Client:
     """The forge of the configuration where there is one, else the one of the environment or github.com."""
-    from ms_release.config import ForgeRule, parse
+    from ms_release.config import ForgeRule
 
     url = ForgeRule().url
     if settings.config_file.exists():
-        url = parse(read_config(settings.config_file).decode(), str(settings.config_file)).forge.url
+        url = load_config(settings.config_file)[1].forge.url
     return connect(url, settings.output)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ms_release.adapters import git
 from ms_release.cli.common import Session
 from ms_release.core.plan import make_seal, parse_file, plan_path
+from ms_release.core.plausible import blocking, implausible
 from ms_release.core.train import Train, release_files
-from ms_release.errors import StalePlanError, UsageError
+from ms_release.core.version import parse_tag
+from ms_release.errors import BlockedError, DamagedError, StalePlanError, UsageError
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,12 @@ def read_merged(session: Session, tag: str, digest: str) -> Merged:
     and at HEAD, and be what the plan says (SPEC 2): otherwise StalePlanError.
     """
     here = Path.cwd()
+    if parse_tag(tag) is None:
+        raise UsageError(f"{tag!a} is not a version tag", remedy="Write vX.Y.Z or vX.Y.Z-beta.N.")
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise UsageError(f"{digest!a} is no plan digest", remedy="Give all 64 hexadecimal digits.")
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        raise UsageError(f"{here} is no checkout of the home repository", remedy="Run it in the publishing workflow.")
     head = git.head(here)
     data = git.show(here, head, plan_path(tag))
     if data is None:
@@ -37,6 +46,10 @@ def read_merged(session: Session, tag: str, digest: str) -> Merged:
         raise StalePlanError(f"the merged plan is {goal.file.digest[:12]}, the run was started for {digest[:12]}", remedy="Start the run by `publish`.")
     if goal.plan.tag != tag or goal.plan.config != session.config_blob:
         raise StalePlanError(f"the plan of {goal.plan.tag} does not fit this checkout's configuration", remedy="Plan again.")
+    for problem in implausible(goal.plan, session.config, session.product):
+        raise DamagedError(f"the merged plan was not made by `plan`: {problem}", remedy="Plan again, a higher version.")
+    if gate := blocking(goal.plan):
+        raise BlockedError(f"the gate {gate.code} forbade the merged plan", remedy="Correct that, then plan again.")
     commit, committed_at = _added(here, head, plan_path(tag))
     for file in release_files(goal):
         if git.show(here, head, file.path) != file.data or git.show(here, commit, file.path) != file.data:

@@ -1,9 +1,8 @@
-"""What every command of a product shares: its options, and the session of configuration, forge and output behind them."""
+"""What every command of a product shares: its options, and the session of configuration, forge and output."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +62,7 @@ class Session:
 
         self.output = settings.output
         self.clock = system.Clock()
-        data = read_config(settings.config_file)
-        self.config: Config = parse(data.decode(), str(settings.config_file))
+        data, self.config = load_config(settings.config_file)
         self.config_blob = File(DEFAULT_FILE, data).blob
         self.product: Product = self.config.product(product_id)
         self._client: Client | None = None
@@ -101,7 +99,7 @@ def connect(forge_url: str, output: Output, token: str = "") -> Client:
     clock = system.Clock()
     found = credentials.endpoints(os.environ, forge_url)
     token = token or credentials.find_token(os.environ, urlsplit(found.server).hostname or "github.com")[0]
-    output.hide(token, *(os.environ.get(name, "") for name in SECRETS))
+    output.hide(token)
     return Client(
         api_url=found.api,
         graphql_url=found.graphql,
@@ -113,23 +111,36 @@ def connect(forge_url: str, output: Output, token: str = "") -> Client:
     )
 
 
-SECRETS = ("GH_TOKEN", "GITHUB_TOKEN", "MS_CANDIDATES_TOKEN", "MS_MANIFEST_KEY", "MS_CANDIDATE_KEY")
-
-
 def cache_directory() -> Path:
     """Where caches are kept; losing them costs requests only."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "ms-release"
 
 
-def read_config(file: Path) -> bytes:
-    """The configuration's bytes. Raises UsageError where it is missing."""
+def read_named(path: Path, max_bytes: int, *, what: str, remedy: str, next_command: str = "") -> bytes:
+    """A file that the operator named. Raises UsageError when it is missing, a link or no file."""
     from ms_release.adapters.files import read_limited
 
-    if not file.exists():
-        raise UsageError(
-            f"there is no configuration {file}",
-            remedy="Run the command in a clone of the home repository, or name the file with --config.",
-            next_command=f"ms release {' '.join(sys.argv[2:3])} --config path/to/{DEFAULT_FILE}".replace("  ", " "),
-        )
-    return read_limited(file, CONFIG_LIMIT)
+    if path.is_symlink():
+        raise UsageError(f"{what} {path} is a link", remedy="Name the file itself.", next_command=next_command)
+    if not path.exists():
+        raise UsageError(f"there is no {what} {path}", remedy=remedy, next_command=next_command)
+    if not path.is_file():
+        raise UsageError(f"{what} {path} is no regular file", remedy=remedy, next_command=next_command)
+    return read_limited(path, max_bytes)
+
+
+def load_config(file: Path) -> tuple[bytes, Config]:
+    """The configuration, as bytes and read. Raises UsageError where it is missing or wrong."""
+    command = click.get_current_context().command_path
+    data = read_named(
+        file,
+        CONFIG_LIMIT,
+        what="configuration",
+        remedy="Run the command in a clone of the home repository, or name the file with --config.",
+        next_command=f"{command} --config path/to/{DEFAULT_FILE}",
+    )
+    try:
+        return data, parse(data.decode(), str(file))
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text", remedy="Compare with ms-release.example.toml.") from None

@@ -9,6 +9,8 @@ import click
 
 from ms_release.cli.common import Settings, standard_options
 
+FILE = click.Path(exists=True, dir_okay=False)
+
 
 @click.group()
 def forge() -> None:
@@ -22,8 +24,10 @@ def forge() -> None:
 
 @forge.command()
 @click.option("--data", default=".ms/forge", metavar="DIR", help="Where the forge keeps its data.")
-@click.option("--world", metavar="FILE", help="Make this world first (default: the example organisation).")
-@click.option("--port", default=0, help="The port on loopback (default: the last one, else a free one).")
+@click.option("--world", metavar="FILE", type=FILE, help="Make this world first (default: the example organisation).")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="The port on loopback (default: the last or a free one)."
+)
 @standard_options
 def serve(settings: Settings, data: str, world: str | None, port: int) -> None:
     """Serve the embedded forge on loopback until interrupted.
@@ -34,6 +38,7 @@ def serve(settings: Settings, data: str, world: str | None, port: int) -> None:
     Example:
       ms release forge serve --data /tmp/world --port 8080
     """
+    from ms_release.errors import MachineError
     from ms_release.forge.serve import Server
     from ms_release.forge.world import EXAMPLE, build, is_made
 
@@ -41,7 +46,13 @@ def serve(settings: Settings, data: str, world: str | None, port: int) -> None:
     if not is_made(root):
         settings.output.say(f"making the world in {root}")
         build(Path(world) if world else EXAMPLE, root)
-    server = Server(root, port)
+    try:
+        server = Server(root, port)
+    except OSError as error:
+        where = f"port {port}" if port else "the forge's port"
+        raise MachineError(
+            f"{where} cannot be used: {(error.strerror or 'it is taken').lower()}", remedy="Name another with --port."
+        ) from error
     server.start()
     output = settings.output
     output.data(f"serving {root} at {server.url}\n  export GITHUB_API_URL={server.url}/api/v3 GH_TOKEN=alice-token")

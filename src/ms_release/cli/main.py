@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ms_release.errors import MsError
+from ms_release.errors import UsageError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 PRODUCT_VERBS = ("plan", "prepare", "publish", "approve", "verify", "assemble", "promote")
 
@@ -39,6 +41,23 @@ class Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, SUMMARIES[self._at[name]]) for name in self._at])
         formatter.write("\n")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The same table for the shell: a key press must not wait for imports."""
+        from click.shell_completion import CompletionItem
+
+        fitting = [name for name in self._at if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=SUMMARIES[self._at[name]]) for name in fitting]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+class Release(Lazy):
+    """`ms release --json` is `ms release status --json`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
+            args = ["status", *args]
+        return super().parse_args(ctx, args)
 
 
 SUMMARIES = {
@@ -70,7 +89,7 @@ _RELEASE = {
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
 
-@click.group(cls=Lazy, commands_at=_RELEASE, context_settings=_SETTINGS, invoke_without_command=True)
+@click.group(cls=Release, commands_at=_RELEASE, context_settings=_SETTINGS, invoke_without_command=True)
 @click.pass_context
 def release(ctx: click.Context) -> None:
     """Ship one product from many repositories: plan, prepare, publish.
@@ -87,7 +106,12 @@ def release(ctx: click.Context) -> None:
 
 @click.group(context_settings=_SETTINGS)
 def root() -> None:
-    """Release operations for products made of many repositories."""
+    """Release operations for products made of many repositories.
+
+    \b
+    Example:
+      ms release status
+    """
 
 
 root.add_command(release)
@@ -112,48 +136,45 @@ def run(command: click.Command, arguments: list[str], name: str) -> int:
     """Run one command line and return its exit code; every error ends here, in words and never in a traceback."""
     from ms_release.adapters.system import interruptible
 
+    _prepare_streams()
+    stdout = sys.stdout
     try:
         with interruptible():
+            _refuse_bytes(arguments)
             code = command.main(arguments, prog_name=name, standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as ending:
         return ending.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except click.Abort:
-        return 130
-    except MsError as error:
-        return _end(lambda: show_error(error), error.exit_code)
-    except BrokenPipeError:
-        return 141
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise  # the shell's completion ends so
+        from ms_release.cli.ending import end
+
+        return end(BrokenPipeError(), as_json=False)  # click has caught it, and put another stream in its place
     except Exception as error:
-        return _end(lambda: show_bug(error), 1)
+        from ms_release.cli.ending import end
+
+        return end(error, as_json="--json" in arguments)
 
 
-def _end(show: Callable[[], None], code: int) -> int:
-    show()
-    return code
-
-
-def show_error(error: MsError) -> None:
-    """Cause, remedy and next command, on stderr; one JSON document on stdout where JSON was asked for."""
-    from ms_release.cli.output import current
-
-    current().error(error)
-
-
-def show_bug(error: Exception) -> None:
-    """A bug: what happened in one line, and the traceback only with MS_DEBUG set."""
+def _prepare_streams() -> None:
+    """A closed stream (`>&-`) swallows what is written; letters that an encoding lacks are shown as escapes."""
+    import io
     import os
-    import traceback
 
-    from ms_release.cli.output import current
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
-    if os.environ.get("MS_DEBUG"):
-        traceback.print_exception(error)
-    bug = MsError(
-        f"this is a bug of ms: {type(error).__name__}: {error}",
-        remedy="Please report it with the output of the same command under MS_DEBUG=1. Running it again is safe.",
-    )
-    current().error(bug)
+
+def _refuse_bytes(arguments: list[str]) -> None:
+    import os
+
+    for argument in arguments:
+        try:
+            os.fsencode(argument).decode()
+        except UnicodeDecodeError:
+            raise UsageError(f"the argument {argument!a} is not UTF-8 text", remedy="Write it in UTF-8.") from None

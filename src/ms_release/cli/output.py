@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ms_release.core.action import Action
 
 SCHEMA = 1
+SECRETS = ("GH_TOKEN", "GITHUB_TOKEN", "MS_CANDIDATES_TOKEN", "MS_MANIFEST_KEY", "MS_CANDIDATE_KEY")
+"""Variables whose values leave this process in no message."""
 
 
 class Output:
@@ -28,12 +30,14 @@ class Output:
         self.verbose = verbose
         self.in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
         self.color = _wants_color(sys.stderr) if color is None else color
-        self._redactor = Redactor([])
+        self._redactor = Redactor(os.environ.get(name, "") for name in SECRETS)
+        self._held: dict[str, Any] = {}
         self._live = False
 
     def hide(self, *secrets: str) -> None:
-        """Texts that must never leave this process."""
-        self._redactor = Redactor([s for s in secrets if s])
+        """More texts that must never leave this process."""
+        for secret in secrets:
+            self._redactor.add(secret)
 
     def data(self, text: str) -> None:
         """The answer, for people."""
@@ -44,6 +48,10 @@ class Output:
         """The answer, for programs: one versioned JSON document."""
         if self.as_json:
             self._write(sys.stdout, json.dumps({"schema": SCHEMA, **body}, indent=2))
+
+    def hold(self, body: dict[str, Any]) -> None:
+        """What the document says beside the error that the command is about to end with."""
+        self._held = body
 
     def say(self, text: str) -> None:
         """One line of what has happened."""
@@ -68,19 +76,6 @@ class Output:
 
     def error(self, error: MsError) -> None:
         """How a command ended other than well: cause, remedy, next command."""
-        self.document(
-            {
-                "error": {
-                    "exit": error.exit_code,
-                    "kind": type(error).__name__,
-                    "cause": error.cause,
-                    "remedy": error.remedy,
-                    "next": error.next_command,
-                }
-            }
-        )
-        if self.in_actions and not self.as_json:
-            self._write(sys.stdout, f"::error::{workflow_command(self._redactor.text(error.cause))}", raw=True)
         word = "waiting" if error.exit_code == 4 else "interrupted" if error.exit_code > 128 else "error"
         color = "33" if error.exit_code == 4 else "31"
         cause = error.cause if not error.cause.startswith("waiting for ") else error.cause.removeprefix("waiting ")
@@ -89,6 +84,16 @@ class Output:
             self._write(sys.stderr, f"  {terminal_line(error.remedy)}")
         if error.next_command:
             self._write(sys.stderr, f"  next: {terminal_line(error.next_command)}")
+        if self.in_actions and not self.as_json:
+            self._write(sys.stdout, f"::error::{workflow_command(self._redactor.text(error.cause))}", raw=True)
+        told = {
+            "exit": error.exit_code,
+            "kind": type(error).__name__,
+            "cause": error.cause,
+            "remedy": error.remedy,
+            "next": error.next_command,
+        }
+        self.document({**self._held, "error": told})
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.color else text
@@ -107,9 +112,9 @@ class Output:
 _current: Output | None = None
 
 
-def current() -> Output:
-    """The output of the command that runs; a plain one before there is any."""
-    return _current or Output()
+def current(*, as_json: bool = False) -> Output:
+    """The output of the command that runs; a new one before there is any."""
+    return _current or Output(as_json=as_json)
 
 
 def begin(output: Output) -> Output:

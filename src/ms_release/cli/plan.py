@@ -54,9 +54,13 @@ def make_intent(options: dict[str, Any]) -> Intent:
     if options["channel"] is None:
         raise UsageError("no channel is named", remedy="Say --channel beta or --channel stable.")
     if options["source"] and (options["channel"] != "stable" or options["repos"]):
-        raise UsageError("--from promotes a beta to stable as it is", remedy="Use it with --channel stable and without --repo.")
+        raise UsageError(
+            "--from promotes a beta to stable as it is", remedy="Use it with --channel stable and without --repo."
+        )
     if options["tag"] and options["bump"]:
         raise UsageError("--tag and --bump both say the version", remedy="Say one of them.")
+    for option, tag in (("--tag", options["tag"]), ("--from", options["source"])):
+        _check_tag(option, tag)
     return Intent(
         channel=options["channel"],
         auto=options["auto"],
@@ -68,6 +72,19 @@ def make_intent(options: dict[str, Any]) -> Intent:
     )
 
 
+def _check_tag(option: str, tag: str | None) -> None:
+    """Before anything is asked of the forge: whether what was typed can be a version."""
+    from ms_release.core.version import parse_tag
+
+    if tag is None:
+        return
+    version = parse_tag(tag)
+    if version is None:
+        raise UsageError(f"{option} {tag!a} is not a version tag", remedy="Write vX.Y.Z or vX.Y.Z-beta.N.")
+    if option == "--from" and version.beta is None:
+        raise UsageError(f"--from {tag} is no beta", remedy="Name a beta that is out: v1.2.0-beta.3.")
+
+
 def _show(settings: Settings, found: Any, out: str | None) -> None:
     from ms_release.adapters.files import write_private
     from ms_release.core.predict import keys, predict
@@ -76,22 +93,31 @@ def _show(settings: Settings, found: Any, out: str | None) -> None:
     file = found.goal.file
     actions = predict(found.goal, found.facts)
     path = Path(out or f".ms/{file.plan.product}-{file.plan.tag}.plan.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, file.data)
     output = settings.output
     output.data(plan_text(file, found.draft.findings, actions))
-    output.document(
-        {
-            "plan": str(path),
-            "digest": file.digest,
-            "tag": file.plan.tag,
-            "pins": [{"repo": p.repo, "sha": p.sha, "select": p.select, "reason": p.reason} for p in file.plan.pins],
-            "gates": [{"code": f.code, "subject": f.subject, "outcome": f.outcome, "message": f.message} for f in found.draft.findings],
-            "blocked": bool(found.draft.blocking),
-            "actions": keys(actions),
-        }
-    )
-    if found.draft.blocking:
-        first = found.draft.blocking[0]
-        raise BlockedError(f"{len(found.draft.blocking)} gate(s) forbid {file.plan.tag}: {first.code} {first.subject}: {first.message}", remedy=first.remedy)
-    output.data(f"\nwritten to {path}\nnext: ms release prepare --plan {path}")
+    # A local configuration may plan, marked so (SPEC 5); every other gate that does not pass is an ending of its own.
+    marked = [f for f in found.draft.blocking if f.code == "CONFIG" and f.outcome == "FAIL"]
+    blocking = [f for f in found.draft.blocking if f not in marked]
+    gates = [(f.code, f.subject, f.outcome, f.message) for f in found.draft.findings]
+    document = {
+        "plan": str(path),
+        "digest": file.digest,
+        "tag": file.plan.tag,
+        "pins": [{"repo": p.repo, "sha": p.sha, "select": p.select, "reason": p.reason} for p in file.plan.pins],
+        "gates": [dict(zip(("code", "subject", "outcome", "message"), gate, strict=True)) for gate in gates],
+        "blocked": bool(found.draft.blocking),
+        "actions": keys(actions),
+    }
+    if blocking:
+        output.hold(document)
+        first = blocking[0]
+        count = f"{len(blocking)} gates forbid" if len(blocking) > 1 else "a gate forbids"
+        raise BlockedError(
+            f"{count} {file.plan.tag}: {first.code} {first.subject}: {first.message}", remedy=first.remedy
+        )
+    output.document(document)
+    if marked:
+        output.data(f"\nwritten to {path}\nmarked: {marked[0].message}; prepare and publish refuse it")
+    else:
+        output.data(f"\nwritten to {path}\nnext: ms release prepare --plan {path}")

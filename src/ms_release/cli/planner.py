@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from ms_release.adapters.files import read_limited
-from ms_release.cli.common import Session
+from ms_release.cli.common import Session, read_named
 from ms_release.config import Config, Product
 from ms_release.core import planning, spec, unfinished
 from ms_release.core.action import Ask
+from ms_release.core.ledger import read_candidates
 from ms_release.core.model import Pin
 from ms_release.core.observation import Observation
-from ms_release.core.plan import MAX_BYTES, PlanFile, make_file, parse_file, plan_path, spec_path
+from ms_release.core.plan import MAX_BYTES, PlanFile, ledger_path, make_file, parse_file, plan_path, spec_path
 from ms_release.core.planning import Draft, Intent, Parts, Previous
+from ms_release.core.plausible import blocking, implausible
 from ms_release.core.train import Train, candidate_questions
-from ms_release.errors import BlockedError, UsageError
+from ms_release.errors import BlockedError, DamagedError, UsageError
 from ms_release.ports import Reader
 
 NOTES_LIMIT = 100_000
@@ -56,6 +58,7 @@ class Planner:
         self._config: Config = _with_refs(session.config, session.product, refs)
         self._product: Product = self._config.product(session.product.id)
         self._intent = intent
+        _refuse_unknown(intent.explicit, self._product)
         self._reader: Reader = session.reader
 
     def plan(self) -> Planned | Continued | Nothing:
@@ -73,14 +76,22 @@ class Planner:
         facts = self._reader.add_commits(facts, self._wanted_commits(before))
         pins = planning.select_pins(self._config, self._product, self._intent, facts, before)
         facts = self._reader.add_candidates(facts, candidate_questions(self._config, pins))
-        if self._intent.auto and before and planning.is_released(pins, before, self._intent.channel, facts):
-            return Nothing(before.tag)
+        if self._intent.auto and (tag := self._released(facts, pins, before)) is not None:
+            return Nothing(tag)
         facts = self._reader.add_protection(facts, self._product)
         parts = Parts(pins, before, self._session.config_blob)
         draft = planning.make_draft(self._config, self._product, self._intent, facts, parts)
         created_at = facts.now[:19] + "Z"
         file = make_file(draft.plan, created_at=created_at, created_by=facts.viewer)
         return Planned(Train(self._session.config, self._session.product, file), draft, facts)
+
+    def _released(self, facts: Observation, pins: tuple[Pin, ...], before: Previous | None) -> str | None:
+        """The newest release of this channel, if it is exactly what would be released now."""
+        if self._intent.source is not None:  # a promotion is compared with what stands in its own channel
+            before = self._previous(facts, planning.previous_tag(facts, self._intent.channel))
+        if before is None or not planning.is_released(pins, before, self._intent.channel, facts):
+            return None
+        return before.tag
 
     def _unfinished(self, plans: dict[str, str]) -> Continued | None:
         """The oldest release of this channel that is under way and can still be published."""
@@ -99,7 +110,9 @@ class Planner:
 
     def _train(self, plans: dict[str, str], tag: str) -> Train:
         if tag not in plans:
-            raise BlockedError(f"the plan of {tag} cannot be read", remedy="Look at release-plans/ in the home repository.")
+            raise BlockedError(
+                f"the plan of {tag} cannot be read", remedy="Look at release-plans/ in the home repository."
+            )
         file = parse_file(plans[tag].encode(), plan_path(tag))
         return Train(self._session.config, self._session.product, file)
 
@@ -107,14 +120,19 @@ class Planner:
         """The pins of the release before: from its plan, or from the spec of a release that was made without one."""
         if tag is None:
             return None
-        facts = self._reader.add_texts(facts, (plan_path(tag), spec_path(tag)))
-        plan_text, spec_text = facts.home.texts.get(plan_path(tag)), facts.home.texts.get(spec_path(tag))
+        if self._intent.source and not any(r.tag == tag and not r.draft for r in facts.home.releases):
+            raise UsageError(f"{tag} is no published beta", remedy="Name a beta that is out: v1.2.0-beta.3.")
+        texts = self._reader.add_texts(facts, (plan_path(tag), spec_path(tag), ledger_path(tag))).home.texts
+        plan_text, spec_text, entry = (texts.get(path(tag)) for path in (plan_path, spec_path, ledger_path))
         if plan_text is not None:
             plan = parse_file(plan_text.encode(), plan_path(tag)).plan
             pins = tuple(_from_plan(p, tag) for p in plan.pins)
-            return Previous(tag, pins, plan.candidates)
+            return Previous(tag, pins, read_candidates(entry, ledger_path(tag)) if entry else {})
         if spec_text is None:
-            raise BlockedError(f"neither plan nor spec of the previous release {tag} can be read", remedy="Restore release-specs/ in the home repository.")
+            raise BlockedError(
+                f"neither plan nor spec of the previous release {tag} can be read",
+                remedy="Restore release-specs/ in the home repository.",
+            )
         pins = tuple(
             Pin(r.id, self._config.repo(r.id).slug, r.url, r.ref, r.sha, "explicit", f"from the spec of {tag}")
             for r in spec.parse_spec(spec_text.encode()).repos
@@ -135,10 +153,15 @@ def _from_plan(pin: Pin, tag: str) -> Pin:
     return replace(pin, evidence=evidence)
 
 
-def _with_refs(config: Config, product: Product, refs: dict[str, str]) -> Config:
-    unknown = sorted(set(refs) - set(product.repos))
+def _refuse_unknown(ids: Iterable[str], product: Product) -> None:
+    unknown = sorted(set(ids) - set(product.repos))
     if unknown:
-        raise UsageError(f"{unknown[0]!r} is not a repository of {product.id}", remedy=f"Known: {', '.join(product.repos)}.")
+        known = ", ".join(product.repos)
+        raise UsageError(f"{unknown[0]!a} is not a repository of {product.id}", remedy=f"Known: {known}.")
+
+
+def _with_refs(config: Config, product: Product, refs: dict[str, str]) -> Config:
+    _refuse_unknown(refs, product)
     repos = tuple(replace(r, branch=refs[r.id]) if r.id in refs else r for r in config.repos)
     return replace(config, repos=repos)
 
@@ -149,7 +172,10 @@ def parse_pairs(pairs: tuple[str, ...], option: str) -> dict[str, str]:
     for pair in pairs:
         id, equals, value = pair.partition("=")
         if not equals or not id or not value or id in found:
-            raise UsageError(f"{option} {pair!r} is not ID=VALUE, or its id occurs twice", remedy=f"Write {option} core=…, once per id.")
+            raise UsageError(
+                f"{option} {pair!a} is not ID=VALUE, or its id occurs twice",
+                remedy=f"Write {option} core=…, once per id.",
+            )
         found[id] = value
     return found
 
@@ -159,7 +185,10 @@ def parse_shas(pairs: tuple[str, ...]) -> dict[str, str]:
     found = parse_pairs(pairs, "--repo")
     for id, sha in found.items():
         if not re.fullmatch(r"[0-9a-f]{40}", sha):
-            raise UsageError(f"--repo {id}={sha!r} is not a full commit id", remedy="Give all 40 hexadecimal digits.")
+            raise UsageError(
+                f"--repo {id}={sha!a} is not a full commit id",
+                remedy="Give all 40 hexadecimal digits, in lower case.",
+            )
     return found
 
 
@@ -167,21 +196,19 @@ def read_notes(file: str | None) -> str:
     """The operator's own notes. Raises UsageError when they are not a readable text."""
     if file is None:
         return ""
-    path = Path(file)
-    if not path.is_file():
-        raise UsageError(f"there is no file {file}", remedy="Name a Markdown file.")
     try:
-        return read_limited(path, NOTES_LIMIT).decode()
+        return read_named(Path(file), NOTES_LIMIT, what="notes file", remedy="Name a Markdown file.").decode()
     except UnicodeDecodeError:
         raise UsageError(f"{file} is not UTF-8 text", remedy="Name a Markdown file.") from None
 
 
 def read_plan(file: str, session: Session, notes: str) -> Train:
-    """A plan file of the operator. Raises DamagedError, or UsageError when it is of another product or configuration."""
-    path = Path(file)
-    if not path.is_file():
-        raise UsageError(f"there is no plan {file}", remedy="Make one with `plan`.", next_command="ms release plan --channel beta --auto")
-    plan_file: PlanFile = parse_file(read_limited(path, MAX_BYTES), file)
+    """A plan file of the operator. Raises DamagedError, UsageError for another product's, BlockedError for another
+    configuration's.
+    """
+    again = "ms release plan --channel beta --auto"
+    data = read_named(Path(file), MAX_BYTES, what="plan", remedy="Make one with `plan`.", next_command=again)
+    plan_file: PlanFile = parse_file(data, file)
     plan = plan_file.plan
     if plan.product != session.product.id:
         raise UsageError(f"{file} is a plan of {plan.product}", remedy=f"Use it with: ms release {plan.product} …")
@@ -190,6 +217,14 @@ def read_plan(file: str, session: Session, notes: str) -> Train:
             f"{file} was made under another configuration ({plan.config[:7]}, here {session.config_blob[:7]})",
             remedy="Use the configuration of the home branch, and plan again if it changed.",
         )
+    for problem in implausible(plan, session.config, session.product):
+        raise DamagedError(f"{file} was not made by `plan`: {problem}", remedy="Make a new plan.", next_command=again)
+    if gate := blocking(plan):
+        cause = f"{file} is blocked: {gate.code} {gate.subject} was {gate.outcome} when it was planned"
+        raise BlockedError(cause, remedy="Correct that, then plan again.", next_command=again)
     if notes and notes != plan.notes:
-        raise UsageError(f"{file} was made without these notes", remedy="Notes are part of a plan: plan again with --notes-file.")
+        raise UsageError(
+            f"{file} was made without these notes",
+            remedy="Notes are part of a plan: plan again with --notes-file.",
+        )
     return Train(session.config, session.product, plan_file)

@@ -95,7 +95,7 @@ class Rehearsal:
     def file(self, path: str) -> str | None:
         """A file of the home repository's default branch."""
         found = self._git("show", f"main:{path}")
-        return found if found else None
+        return found or None
 
     def fetch_configuration(self) -> None:
         """Give the operator the configuration that counts."""

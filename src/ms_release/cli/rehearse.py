@@ -25,8 +25,8 @@ OPERATOR, APPROVER = "alice", "bob"
 @click.command()
 @click.option("--channel", type=click.Choice(["stable", "beta"]), default="beta", help="The channel to rehearse.")
 @click.option("--product", type=click.Choice(["content"]), default="content", help="The product to rehearse.")
-@click.option("--world", metavar="FILE", help="The world to rehearse in (default: the example organisation).")
-@click.option("--keep", metavar="DIR", help="Keep the world here; the same command resumes in it.")
+@click.option("--world", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="The world to rehearse in (default: the example organisation).")
+@click.option("--keep", metavar="DIR", type=click.Path(file_okay=False), help="Keep the world here; the same command resumes in it.")
 @click.option("--yes", is_flag=True, help="Let the second person approve without asking.")
 @standard_options
 def rehearse(settings: Settings, channel: str, product: str, world: str | None, keep: str | None, yes: bool) -> None:

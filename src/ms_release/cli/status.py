@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ms_release.cli.common import Session, Settings, standard_options
+from ms_release.cli.common import Session, Settings, load_config, standard_options
 
 if TYPE_CHECKING:
     from ms_release.core.action import Next
@@ -22,11 +22,7 @@ def status(settings: Settings, watch: bool) -> None:
     Example:
       ms release status
     """
-    from ms_release.config import parse
-
-    from .common import read_config
-
-    products = [p.id for p in parse(read_config(settings.config_file).decode(), str(settings.config_file)).products]
+    products = [p.id for p in load_config(settings.config_file)[1].products]
     sessions = [Session(settings, id) for id in products]
     pause = 1.0
     while True:

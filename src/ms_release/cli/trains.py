@@ -46,11 +46,12 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
     """
     from ms_release.cli.plan import make_intent
     from ms_release.cli.planner import Continued, Nothing, Planner, parse_pairs, read_notes, read_plan
-    from ms_release.core.predict import untouched
+    from ms_release.core.predict import has_branch, untouched
 
     if options["plan_file"] is not None:
-        if options["channel"] or options["auto"] or options["tag"] or options["repos"]:
-            raise UsageError("a plan file already says channel, tag and commits", remedy="Use --plan alone.")
+        choosing = ("channel", "auto", "tag", "bump", "source", "repos", "refs")
+        if any(options[name] for name in choosing):
+            raise UsageError("a plan file already says channel, version and commits", remedy="Use --plan alone.")
         return read_plan(options["plan_file"], session, read_notes(options["notes_file"])), None
     found = Planner(session, make_intent(options), parse_pairs(options["refs"], "--ref")).plan()
     match found:
@@ -66,7 +67,7 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
                     f"{first.code} {first.subject}: {first.message}", remedy=first.remedy, next_command="ms release plan --channel beta --auto"
                 )
             session.output.say(f"planned {found.goal.plan.tag}, plan {found.goal.file.digest[:12]}")
-            return found.goal, untouched(found.goal, found.facts)
+            return found.goal, None if has_branch(found.goal, found.facts) else untouched(found.goal, found.facts)
 
 
 def carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: Decider) -> None:

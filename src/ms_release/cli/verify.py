@@ -37,10 +37,12 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
     results = {each: _verify(session, each) for each in tags}
     for each, (problems, count) in results.items():
         settings.output.data(f"{each}: " + ("; ".join(problems) if problems else f"{count} files are what was planned, approved and recorded"))
-    settings.output.document({"releases": [{"tag": each, "problems": problems, "files": count} for each, (problems, count) in results.items()]})
-    bad = [each for each, (problems, _) in results.items() if problems]
-    if bad:
-        raise IntegrityError(f"{bad[0]} is not what was planned: {results[bad[0]][0][0]}", remedy="Tell the release managers now.")
+    rows = [{"tag": each, "problems": problems, "files": count} for each, (problems, count) in results.items()]
+    if bad := [each for each, (problems, _) in results.items() if problems]:
+        settings.output.hold({"releases": rows})
+        first = results[bad[0]][0][0]
+        raise IntegrityError(f"{bad[0]} is not what was planned: {first}", remedy="Tell the release managers now.")
+    settings.output.document({"releases": rows})
 
 
 def _tags(session: Session, tag: str | None, every: bool) -> tuple[str, ...]:

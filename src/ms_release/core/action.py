@@ -1,7 +1,7 @@
-"""Effects as values. A verb decides a list of these; a dry run prints it, `operate` performs it, the tests compare both.
+"""Effects as values. A verb decides a list of these; a dry run prints it, `operate` performs it, tests compare both.
 
-Every action has a deterministic `key` (the same for the predicted and the performed effect), and fields that say what it
-expects to find (a head commit, an absent tag). Numbers that the forge gives are never part of a key.
+Every action has a deterministic `key` (the same for the predicted and the performed effect), and fields that say what
+it expects to find (a head commit, an absent tag). Numbers that the forge gives are never part of a key.
 """
 
 from __future__ import annotations

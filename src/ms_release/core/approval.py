@@ -1,4 +1,4 @@
-"""Who may approve what: the requester never approves, and what is approved is exactly this plan and seal (SPEC 1, 7)."""
+"""Who may approve what: never the requester, and nothing but exactly this plan and seal (SPEC 1, 7)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def requesters(goal: Train, facts: Observation, run: Run) -> dict[str, str]:
 
 
 def refusal(goal: Train, facts: Observation, run: Run, login: str, config: Config) -> str:
-    """Why this person may not approve this run; "" if they may. Only a live SELF_APPROVAL waiver lifts it (SPEC 1.5)."""
+    """Why this person may not approve this run; "" if they may. Only a live SELF_APPROVAL waiver lifts it."""
     role = requesters(goal, facts, run).get(login)
     if role is None or any(w.covers("SELF_APPROVAL", goal.product.environment, facts.now) for w in config.waivers):
         return ""

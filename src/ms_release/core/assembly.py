@@ -1,4 +1,4 @@
-"""Which candidate artifacts a release is laid out from, and whether laid-out files are those bytes: build once (SPEC 1.4)."""
+"""Which candidate artifacts a release is laid out from, and whether files are those bytes: build once (SPEC 1.4)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ms_release.errors import IntegrityError
 
 
 class Part(Struct, frozen=True):
-    """One candidate artifact on its way into a published file; `path` is its place inside a bundle, "" outside of one."""
+    """One candidate artifact on its way into a published file; `path` is its place in a bundle, "" outside one."""
 
     repo: str
     artifact: Artifact
@@ -50,5 +50,5 @@ def compare_origin(
         if found is None:
             yield f"{asset.filename} is missing"
         elif dict(found) != wanted:
-            odd = sorted(set(found.items()) ^ set(wanted.items()))[0][0]
+            odd = min(set(found.items()) ^ set(wanted.items()))[0]
             yield f"{odd or asset.filename}{' in ' + asset.filename if odd else ''} is not what the candidates hold"

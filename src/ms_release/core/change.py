@@ -35,9 +35,14 @@ def next_change(change: Change, facts: ChangeFacts, base_head: str) -> Next:
     if pull is not None and pull.state == "MERGED":
         return _merged(change, facts, pull)
     if facts.on_base == change.wanted:
-        return Blocked(f"{change.base} holds the files of {change.branch}, but no merged pull request brought them", "Find out who committed them.")
+        return Blocked(
+            f"{change.base} holds the files of {change.branch}, but no merged pull request brought them",
+            "Find out who committed them.",
+        )
     if any(facts.on_base[path] is not None for path in change.wanted):
-        return Blocked(f"{change.base} already holds another {_first(facts.on_base)}", "Plan a higher version.", stale=True)
+        return Blocked(
+            f"{change.base} already holds another {_first(facts.on_base)}", "Plan a higher version.", stale=True
+        )
     if pull is not None:
         return _next_pull(change, facts, pull)
     return _open(change, facts, base_head)
@@ -45,14 +50,18 @@ def next_change(change: Change, facts: ChangeFacts, base_head: str) -> Next:
 
 def _merged(change: Change, facts: ChangeFacts, pull: Pull) -> Next:
     if facts.on_base != change.wanted:
-        return Blocked(f"{change.base} does not hold what pull request #{pull.number} of {change.branch} was to bring", "Plan a higher version.", stale=True)
+        return Blocked(
+            f"{change.base} does not hold what pull request #{pull.number} of {change.branch} was to bring",
+            "Plan a higher version.",
+            stale=True,
+        )
     if pull.merge_commit is None:
         return Blocked(f"the merge commit of #{pull.number} is unknown", "Run the same command again in a moment.")
-    return Done(f"#{pull.number} is merged", pull.merge_commit)
+    return Done(f"{change.branch} is merged", pull.merge_commit)
 
 
 def _open(change: Change, facts: ChangeFacts, base_head: str) -> Next:
-    """Branch, commit and pull request, as far as they are missing. The commit is a compare-and-swap: one operator wins."""
+    """Branch, commit and pull request, as far as they are missing. The commit compares and swaps: one operator wins."""
     actions: list[action.Action] = []
     head = facts.branch
     if head is None:
@@ -77,19 +86,29 @@ def _held(change: Change, facts: ChangeFacts) -> Blocked:
 
 def _next_pull(change: Change, facts: ChangeFacts, pull: Pull) -> Next:
     if pull.state == "CLOSED":
-        return Blocked(f"pull request #{pull.number} of {change.branch} was closed without merging", f"Reopen it ({pull.url}), or plan a higher version.")
+        return Blocked(
+            f"pull request #{pull.number} of {change.branch} was closed without merging",
+            f"Reopen it ({pull.url}), or plan a higher version.",
+        )
     if facts.on_branch != change.wanted:
         return _held(change, facts)
     if strange := sorted(set(pull.paths) ^ set(change.wanted)):
-        return Blocked(f"the head of #{pull.number} is not ours: it differs in {strange[0]}", "Plan a higher version.", stale=True)
+        return Blocked(
+            f"the head of #{pull.number} is not ours: it differs in {strange[0]}", "Plan a higher version.", stale=True
+        )
     if facts.behind:
         return Act((action.UpdatePullRequest(change.repo, change.branch, pull.number, pull.head_sha),))
     problem = judge_pull(pull, change.checks)
     if problem.startswith(("pending", "missing")):
         reason = f"the checks of {pull.url or '#' + str(pull.number)} ({problem})"
-        return Wait("checks", reason, "the forge's runners", (watch_checks(change.repo, pull.head_sha, pull.checks or ()),))
+        return Wait(
+            "checks", reason, "the forge's runners", (watch_checks(change.repo, pull.head_sha, pull.checks or ()),)
+        )
     if problem:
-        return Blocked(f"the checks of #{pull.number} failed ({problem})", f"Look at {pull.url}; run the check again, then the same command.")
+        return Blocked(
+            f"the checks of #{pull.number} failed ({problem})",
+            f"Look at {pull.url}; run the check again, then the same command.",
+        )
     title = f"{change.title} (#{pull.number})"
     return Act((action.MergePullRequest(change.repo, change.branch, pull.number, pull.head_sha, title),))
 

@@ -1,4 +1,4 @@
-"""What the world looks like after an action: the dry run folds this, and a real run fills in what the forge's reads still lag.
+"""The world after an action: the dry run folds this, and a real run fills in where the forge's reads still lag.
 
 Each rule only adds what the observation does not show yet, so it can be applied to any later look (github-facts G6: the
 answer to a write is the truth for this run).
@@ -23,7 +23,7 @@ class Outcome(Struct, frozen=True):
     url: str = ""
 
 
-def foretell(facts: Observation, done: Action, outcome: Outcome = Outcome()) -> Observation:
+def foretell(facts: Observation, done: Action, outcome: Outcome) -> Observation:
     """The observation with the effect of one action in it."""
     match done:
         case action.DispatchWorkflow():
@@ -37,7 +37,9 @@ def foretell(facts: Observation, done: Action, outcome: Outcome = Outcome()) -> 
         ):
             return _changed(facts, done, outcome)
         case action.CreateTag():
-            return facts if done.tag in facts.home.tags else facts.with_home(tags={**facts.home.tags, done.tag: done.sha})
+            return (
+                facts if done.tag in facts.home.tags else facts.with_home(tags={**facts.home.tags, done.tag: done.sha})
+            )
         case action.CreateDraft():
             draft = Release(outcome.id, done.tag, True, done.prerelease, (), done.body)
             known = any(r.id == outcome.id or (r.body, r.tag) == (done.body, done.tag) for r in facts.home.releases)
@@ -49,10 +51,13 @@ def foretell(facts: Observation, done: Action, outcome: Outcome = Outcome()) -> 
 
 
 def _dispatched(facts: Observation, done: action.DispatchWorkflow, outcome: Outcome) -> Observation:
-    run = Run(outcome.id, done.title, "queued", None, "workflow_dispatch", "", 1, facts.viewer, facts.viewer, outcome.url)
+    run = Run(
+        outcome.id, done.title, "queued", None, "workflow_dispatch", "", 1, facts.viewer, facts.viewer, outcome.url
+    )
     alive = facts.seen_alive | {run.id}
     owner = next((id for id, repo in facts.repos.items() if repo.slug == done.repo), None)
-    facts = replace(facts, seen_alive=alive)
+    nameless = frozenset() if outcome.id else frozenset({done.title})
+    facts = replace(facts, seen_alive=alive, dispatched=facts.dispatched | nameless)
     if owner and facts.candidate_runs is not None:
         known = facts.candidate_runs.get(owner, ())
         return replace(facts, candidate_runs={**facts.candidate_runs, owner: _with(known, run)})
@@ -82,7 +87,17 @@ def _change(facts: Observation, change: ChangeFacts, done: Action, outcome: Outc
             return replace(change, branch=outcome.sha, on_branch={f.path: f.blob for f in done.files})
         case action.OpenPullRequest() if change.pull is None:
             paths = tuple(change.on_branch)
-            pull = Pull(outcome.id, outcome.url, "OPEN", facts.viewer, change.branch or "", facts.home.head, "UNKNOWN", paths, checks=())
+            pull = Pull(
+                outcome.id,
+                outcome.url,
+                "OPEN",
+                facts.viewer,
+                change.branch or "",
+                facts.home.head,
+                "UNKNOWN",
+                paths,
+                checks=(),
+            )
             return replace(change, pull=pull)
         case action.UpdatePullRequest() if change.pull is not None and change.pull.head_sha == done.expected_head:
             return replace(change, behind=False, pull=replace(change.pull, checks=()))
@@ -94,18 +109,22 @@ def _change(facts: Observation, change: ChangeFacts, done: Action, outcome: Outc
 
 
 def _released(facts: Observation, done: Action, outcome: Outcome) -> Observation:
-    releases = []
-    for release in facts.home.releases:
-        if isinstance(done, action.UploadAsset) and release.draft and release.tag == done.tag:
-            if not any(a.name == done.name for a in release.assets):
-                asset = Asset("", done.name, done.size, f"sha256:{done.sha256}", outcome.id)
-                release = replace(release, assets=(*release.assets, asset))
-        elif isinstance(done, action.DeleteAsset) and release.tag == done.tag:
-            release = replace(release, assets=tuple(a for a in release.assets if a.id != done.asset_id))
-        elif isinstance(done, action.PublishRelease) and release.id == done.release_id:
-            release = replace(release, draft=False)
-        releases.append(release)
-    return facts.with_home(releases=tuple(releases))
+    return facts.with_home(releases=tuple(_release(release, done, outcome) for release in facts.home.releases))
+
+
+def _release(release: Release, done: Action, outcome: Outcome) -> Release:
+    match done:
+        case action.UploadAsset() if release.draft and release.tag == done.tag:
+            if any(a.name == done.name for a in release.assets):
+                return release
+            asset = Asset("", done.name, done.size, f"sha256:{done.sha256}", outcome.id)
+            return replace(release, assets=(*release.assets, asset))
+        case action.DeleteAsset() if release.tag == done.tag:
+            return replace(release, assets=tuple(a for a in release.assets if a.id != done.asset_id))
+        case action.PublishRelease() if release.id == done.release_id:
+            return replace(release, draft=False)
+        case _:
+            return release
 
 
 def assume(facts: Observation, wait: Wait, goal: Train) -> Observation:
@@ -113,9 +132,13 @@ def assume(facts: Observation, wait: Wait, goal: Train) -> Observation:
     if wait.awaited == "candidates":
         built = {c.repo: facts.ready.get(c.repo) or _built(c.tag) for c in goal.plan.candidates}
         return replace(facts, ready=built)
-    green = tuple(Check(c.name, c.app, "completed", "success", 0) for c in goal.config.home(goal.product).checks)
+    green = tuple(
+        Check(c.name, c.app, "completed", "success", 0, event="pull_request")
+        for c in goal.config.home(goal.product).checks
+    )
     change = facts.release_change
-    assert change is not None and change.pull is not None
+    assert change is not None
+    assert change.pull is not None
     return replace(facts, release_change=replace(change, pull=replace(change.pull, checks=green)))
 
 

@@ -57,7 +57,10 @@ def evaluate(subject: Subject, *, without: frozenset[str] = frozenset()) -> tupl
             continue
         own = [_waive(f, subject.config.waivers, subject.facts.now) for f in gate.judge(subject)]
         if not own:
-            raise BlockedError(f"gate {gate.code} found nothing to judge", remedy="An empty gate proves nothing; check the configuration.")
+            raise BlockedError(
+                f"gate {gate.code} found nothing to judge",
+                remedy="An empty gate proves nothing; check the configuration.",
+            )
         findings += own
     return tuple(findings)
 
@@ -67,7 +70,14 @@ def _waive(finding: Finding, waivers: tuple[Waiver, ...], now: str) -> Finding:
         return finding
     for waiver in waivers:
         if waiver.covers(finding.code, finding.subject, now):
-            return Finding(finding.code, finding.subject, "FAIL", f"{finding.message}; waived: {waiver.reason}", finding.remedy, waiver.approver)
+            return Finding(
+                finding.code,
+                finding.subject,
+                "FAIL",
+                f"{finding.message}; waived: {waiver.reason}",
+                finding.remedy,
+                waiver.approver,
+            )
     return finding
 
 
@@ -81,11 +91,15 @@ def _pins_green(subject: Subject) -> Iterator[Finding]:
         if pin.stands_on_evidence and problem.startswith(("missing", "unknown")):
             problem = ""
         if missing:
-            yield Finding("PIN_GREEN", pin.repo, "FAIL", f"no evidence for {sorted(missing)[0][0]}", "Pin a green commit.")
+            yield Finding(
+                "PIN_GREEN", pin.repo, "FAIL", f"no evidence for {min(missing)[0]}", "Pin a green commit."
+            )
         elif problem.startswith("unknown"):
             yield Finding("PIN_GREEN", pin.repo, "UNKNOWN", f"{pin.sha[:7]}: {problem}", "Check read access.")
         elif problem:
-            yield Finding("PIN_GREEN", pin.repo, "FAIL", f"{pin.sha[:7]} is not green: {problem}", "Pin a green commit.")
+            yield Finding(
+                "PIN_GREEN", pin.repo, "FAIL", f"{pin.sha[:7]} is not green: {problem}", "Pin a green commit."
+            )
         else:
             yield Finding("PIN_GREEN", pin.repo, "PASS", f"{pin.sha[:7]} is green")
 
@@ -95,11 +109,19 @@ def _pins_reachable(subject: Subject) -> Iterator[Finding]:
         facts = subject.facts.repos.get(pin.repo)
         contained = facts.contains(pin.sha) if facts else None
         if contained is None:
-            yield Finding("PIN_ON_BRANCH", pin.repo, "UNKNOWN", f"whether {pin.ref} holds {pin.sha[:7]} was not read", "Check read access.")
+            yield Finding(
+                "PIN_ON_BRANCH",
+                pin.repo,
+                "UNKNOWN",
+                f"whether {pin.ref} holds {pin.sha[:7]} was not read",
+                "Check read access.",
+            )
         elif contained:
             yield Finding("PIN_ON_BRANCH", pin.repo, "PASS", f"{pin.ref} holds {pin.sha[:7]}")
         else:
-            yield Finding("PIN_ON_BRANCH", pin.repo, "FAIL", f"{pin.sha[:7]} is not on {pin.ref}", "Pin a commit of the branch.")
+            yield Finding(
+                "PIN_ON_BRANCH", pin.repo, "FAIL", f"{pin.sha[:7]} is not on {pin.ref}", "Pin a commit of the branch."
+            )
 
 
 def _candidates(subject: Subject) -> Iterator[Finding]:
@@ -125,7 +147,13 @@ def _candidates(subject: Subject) -> Iterator[Finding]:
 def _tag_free(subject: Subject) -> Iterator[Finding]:
     home, tag = subject.facts.home, subject.tag
     if tag in home.tags:
-        yield Finding("TAG_FREE", tag, "FAIL", f"the tag exists at {home.tags[tag][:7]}", "Tags never move; choose a higher version.")
+        yield Finding(
+            "TAG_FREE",
+            tag,
+            "FAIL",
+            f"the tag exists at {home.tags[tag][:7]}",
+            "Tags never move; choose a higher version.",
+        )
     elif any(r.tag == tag and not r.draft for r in home.releases):
         yield Finding("TAG_FREE", tag, "FAIL", "a release of that name is published", "Choose a higher version.")
     else:
@@ -136,7 +164,13 @@ def _home_protected(subject: Subject) -> Iterator[Finding]:
     home = subject.facts.home
     wanted = {c.name for c in subject.config.home(subject.product).checks}
     if home.rules is None:
-        yield Finding("HOME_PROTECTED", home.slug, "UNKNOWN", "the rules of its branch could not be read", "Read access to the repository is needed.")
+        yield Finding(
+            "HOME_PROTECTED",
+            home.slug,
+            "UNKNOWN",
+            "the rules of its branch could not be read",
+            "Read access to the repository is needed.",
+        )
         return
     problems = [
         *(f"check {name} is not required" for name in sorted(wanted - set(home.rules.checks))),
@@ -145,10 +179,26 @@ def _home_protected(subject: Subject) -> Iterator[Finding]:
         *(["force pushes are allowed"] if not home.rules.blocks_force_push else []),
         *(["deletion is allowed"] if not home.rules.blocks_deletion else []),
     ]
-    if problems:
-        yield Finding("HOME_PROTECTED", home.slug, "FAIL", f"{home.branch}: {'; '.join(problems)}", "Protect the branch (docs/runbook.md).")
+    if problems and not home.rules.complete:
+        why = f"{home.branch}: this token sees no protection ({'; '.join(problems)})"
+        remedy = "Use a token that may push, or protect the branch (docs/runbook.md)."
+        yield Finding("HOME_PROTECTED", home.slug, "UNKNOWN", why, remedy)
+    elif problems:
+        yield Finding(
+            "HOME_PROTECTED",
+            home.slug,
+            "FAIL",
+            f"{home.branch}: {'; '.join(problems)}",
+            "Protect the branch (docs/runbook.md).",
+        )
     elif home.rules.strict is None and not _audited(subject, "CHECKS_STRICT"):
-        yield Finding("HOME_PROTECTED", home.slug, "UNKNOWN", "whether required checks are strict was not read", "Run the policy audit as an administrator.")
+        yield Finding(
+            "HOME_PROTECTED",
+            home.slug,
+            "UNKNOWN",
+            "whether required checks are strict was not read",
+            "Run the policy audit as an administrator.",
+        )
     else:
         yield Finding("HOME_PROTECTED", home.slug, "PASS", f"{home.branch} is protected")
 
@@ -156,7 +206,13 @@ def _home_protected(subject: Subject) -> Iterator[Finding]:
 def _environment(subject: Subject) -> Iterator[Finding]:
     facts, name = subject.facts.home.environment, subject.product.environment
     if facts is None:
-        yield Finding("ENVIRONMENT", name, "UNKNOWN", "the environment is missing or unreadable", "Create it with reviewers; a workflow would make it unprotected.")
+        yield Finding(
+            "ENVIRONMENT",
+            name,
+            "UNKNOWN",
+            "the environment is missing or unreadable",
+            "Create it with reviewers; a workflow would make it unprotected.",
+        )
         return
     problems = [
         *(["it has no required reviewers"] if not facts.reviewers else []),
@@ -166,16 +222,30 @@ def _environment(subject: Subject) -> Iterator[Finding]:
     if problems:
         yield Finding("ENVIRONMENT", name, "FAIL", "; ".join(problems), "Set it up as docs/runbook.md says.")
     elif facts.branches is None:
-        yield Finding("ENVIRONMENT", name, "UNKNOWN", "which branches may deploy to it was not read", "Check read access.")
+        yield Finding(
+            "ENVIRONMENT", name, "UNKNOWN", "which branches may deploy to it was not read", "Check read access."
+        )
     elif facts.can_admins_bypass is None and not _audited(subject, "ENVIRONMENT_NO_BYPASS"):
-        yield Finding("ENVIRONMENT", name, "UNKNOWN", "whether administrators can bypass it was not read", "Run the policy audit as an administrator.")
+        yield Finding(
+            "ENVIRONMENT",
+            name,
+            "UNKNOWN",
+            "whether administrators can bypass it was not read",
+            "Run the policy audit as an administrator.",
+        )
     else:
         yield Finding("ENVIRONMENT", name, "PASS", f"reviewed by {', '.join(facts.reviewers)}")
     if facts.prevent_self_review:
         yield Finding("SELF_APPROVAL", name, "PASS", "nobody approves their own release")
     else:
         outcome: Outcome = "UNKNOWN" if facts.prevent_self_review is None else "FAIL"
-        yield Finding("SELF_APPROVAL", name, outcome, "self-review is not prevented", "Turn on “prevent self-review”, or record a waiver.")
+        yield Finding(
+            "SELF_APPROVAL",
+            name,
+            outcome,
+            "self-review is not prevented",
+            "Turn on “prevent self-review”, or record a waiver.",
+        )
 
 
 def _audit(subject: Subject) -> Iterator[Finding]:
@@ -187,9 +257,17 @@ def _audit(subject: Subject) -> Iterator[Finding]:
         return
     age = _age(record["audited_at"], subject.facts.now)
     if age < -timedelta(days=1):  # a day for an auditor's clock; beyond it the record would never grow old
-        yield Finding("AUDIT", home.slug, "UNKNOWN", f"the audit record of {record['audited_at'][:10]} is from the future", remedy)
+        yield Finding(
+            "AUDIT", home.slug, "UNKNOWN", f"the audit record of {record['audited_at'][:10]} is from the future", remedy
+        )
     elif age > timedelta(days=AUDIT_DAYS):
-        yield Finding("AUDIT", home.slug, "FAIL", f"the audit record of {record['audited_at'][:10]} is older than {AUDIT_DAYS} days", remedy)
+        yield Finding(
+            "AUDIT",
+            home.slug,
+            "FAIL",
+            f"the audit record of {record['audited_at'][:10]} is older than {AUDIT_DAYS} days",
+            remedy,
+        )
     for slug in (home.slug, *(pin.slug for pin in subject.pins)):
         entries = record["repos"].get(slug)
         bad = [e for e in entries or () if e["outcome"] not in ("PASS", "NOT_APPLICABLE")]
@@ -198,7 +276,13 @@ def _audit(subject: Subject) -> Iterator[Finding]:
         elif bad:
             worst = next((e for e in bad if e["outcome"] != "UNKNOWN"), bad[0])
             outcome: Outcome = "UNKNOWN" if worst["outcome"] == "UNKNOWN" else "FAIL"
-            yield Finding("AUDIT", slug, outcome, f"audited: {worst['code']} is {worst['outcome']}", "Repair the setting, audit again.")
+            yield Finding(
+                "AUDIT",
+                slug,
+                outcome,
+                f"audited: {worst['code']} is {worst['outcome']}",
+                "Repair the setting, audit again.",
+            )
         else:
             yield Finding("AUDIT", slug, "PASS", f"audited on {record['audited_at'][:10]}")
 
@@ -207,7 +291,13 @@ def _evidence(subject: Subject) -> Iterator[Finding]:
     open_tags = missing_evidence(subject.facts)
     if open_tags:
         tag = open_tags[0]
-        yield Finding("EVIDENCE", tag, "FAIL", f"the evidence of {tag} is not merged yet", f"Run: ms release {subject.product.id} publish --watch")
+        yield Finding(
+            "EVIDENCE",
+            tag,
+            "FAIL",
+            f"the evidence of {tag} is not merged yet",
+            f"Run: ms release {subject.product.id} publish --watch",
+        )
     else:
         yield Finding("EVIDENCE", subject.product.id, "PASS", "every published release has its ledger entry")
 
@@ -215,9 +305,21 @@ def _evidence(subject: Subject) -> Iterator[Finding]:
 def _configuration(subject: Subject) -> Iterator[Finding]:
     home = subject.facts.home
     if home.config_blob is None:
-        yield Finding("CONFIG", home.slug, "UNKNOWN", f"{home.branch} holds no ms-release.toml", "Merge the configuration into the home repository.")
+        yield Finding(
+            "CONFIG",
+            home.slug,
+            "UNKNOWN",
+            f"{home.branch} holds no ms-release.toml",
+            "Merge the configuration into the home repository.",
+        )
     elif home.config_blob != subject.config_blob:
-        yield Finding("CONFIG", home.slug, "FAIL", "the local configuration differs from the one that counts", f"Use the copy on {home.branch}, or merge yours.")
+        yield Finding(
+            "CONFIG",
+            home.slug,
+            "FAIL",
+            "the local configuration differs from the one that counts",
+            f"Use the copy on {home.branch}, or merge yours.",
+        )
     else:
         yield Finding("CONFIG", home.slug, "PASS", "the configuration is the one on the protected branch")
 
@@ -247,8 +349,14 @@ def read_audit(data: bytes | None) -> dict[str, Any] | None:
         return None
     try:
         record = strict_json.parse(data)
-        whole = record["schema"] == AUDIT_SCHEMA and isinstance(record["audited_at"], str) and isinstance(record["repos"], dict)
-        entries = all(isinstance(e["code"], str) and isinstance(e["outcome"], str) for es in record["repos"].values() for e in es)
+        whole = (
+            record["schema"] == AUDIT_SCHEMA
+            and isinstance(record["audited_at"], str)
+            and isinstance(record["repos"], dict)
+        )
+        entries = all(
+            isinstance(e["code"], str) and isinstance(e["outcome"], str) for es in record["repos"].values() for e in es
+        )
         zoned = datetime.fromisoformat(record["audited_at"]).tzinfo is not None
     except (DamagedError, KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -14,6 +14,7 @@ from ms_release.core.plan import ledger_path
 from ms_release.core.train import Train
 from ms_release.core.verify import release_commit
 from ms_release.core.version import parse_tag
+from ms_release.errors import DamagedError
 
 SCHEMA = "ms-ledger/v1"
 
@@ -44,6 +45,15 @@ def evidence_change(goal: Train, entry: bytes) -> Change:
     )
 
 
+def read_candidates(text: str, where: str) -> dict[str, str]:
+    """The `candidate.json` digest of each repository that an entry records. Raises DamagedError when it is no entry."""
+    entry = strict_json.parse(text.encode())
+    try:
+        return {str(c["repo"]): str(c["sha256"]) for c in entry["candidates"]}
+    except (KeyError, TypeError):
+        raise DamagedError(f"{where} is no ledger entry", remedy="Restore it from the history of the branch.") from None
+
+
 def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Blocked:
     """The entry's bytes: a pure function of what stands on the forge, so that every run makes the same bytes."""
     plan = goal.plan
@@ -69,7 +79,15 @@ def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Bl
         "seal": seal,
         "run_id": runs[-1].id,
         "approved_by": approvers,
-        "assets": [{"name": a.name, "size": a.size, "sha256": (a.digest or "").removeprefix("sha256:")} for a in sorted(released.assets, key=lambda a: a.name)],
+        "candidates": [
+            {"repo": c.repo, "tag": c.tag, "sha256": ready.digest}
+            for c in plan.candidates
+            if (ready := facts.ready.get(c.repo)) is not None
+        ],
+        "assets": [
+            {"name": a.name, "size": a.size, "sha256": (a.digest or "").removeprefix("sha256:")}
+            for a in sorted(released.assets, key=lambda a: a.name)
+        ],
         "previous": {"tag": before, "sha256": hashlib.sha256(text.encode()).hexdigest()} if before else None,
     }
     return strict_json.pretty(entry)

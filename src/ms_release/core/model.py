@@ -49,7 +49,7 @@ class Pin(Struct, frozen=True):
 
 
 class CandidatePin(Struct, frozen=True, omit_defaults=True):
-    """What a plan promotes for one repository: a `ready` candidate by id and digest, or one that is still to `build`."""
+    """What a plan promotes for one repository: a `ready` candidate by id and digest, or one still to `build`."""
 
     repo: str
     slug: str
@@ -77,7 +77,7 @@ class Finding(Struct, frozen=True):
 
 
 class Waiver(Struct, frozen=True):
-    """A dated, approved deviation from a rule (SPEC 1.5). `expires` is an ISO date; the waiver is dead on the day after."""
+    """A dated, approved deviation from a rule (SPEC 1.5). It is dead on the day after `expires`, an ISO date."""
 
     code: str
     subject: str

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from ms_release.core.candidate import Candidate
 
-
 PullState = Literal["OPEN", "CLOSED", "MERGED"]
 
 
@@ -59,7 +58,7 @@ class Release(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """A candidate that was found: its release, the SHA-256 of its `candidate.json`, what that says, and what is wrong."""
+    """A candidate that was found: its release, the SHA-256 of its `candidate.json`, its content, its problems."""
 
     release: Release
     digest: str
@@ -141,13 +140,15 @@ class Environment(Struct, frozen=True):
 
 
 class Rules(Struct, frozen=True):
-    """What protects a branch, classic protection and rulesets together; `strict` is None where a reader may not see it."""
+    """What protects a branch, classic protection and rulesets together; `strict` is None where it is not shown."""
 
     pull_request: bool
     strict: bool | None
     checks: tuple[str, ...]
     blocks_force_push: bool
     blocks_deletion: bool
+    complete: bool = True
+    """False when there may be classic protection that this reader is not shown."""
 
 
 class RepoFacts(Struct, frozen=True):
@@ -202,7 +203,9 @@ class Observation(Struct, frozen=True):
     """Facts of one look, at the forge's time `now`.
 
     From `release_change` on they concern the plan that was asked about. `published` holds small published files by
-    name, `signature_valid` says whether the manifest's signature verifies against the pinned key; `seen_alive` the runs that this very command has started or seen unfinished.
+    name, `signature_valid` says whether the manifest's signature verifies against the pinned key. `seen_alive` are the
+    runs that this very command has started or seen unfinished, `dispatched` the names of those whose number the forge
+    did not tell.
     """
 
     now: str
@@ -219,6 +222,7 @@ class Observation(Struct, frozen=True):
     published: dict[str, bytes] | None = None
     signature_valid: bool | None = None
     seen_alive: frozenset[int] = frozenset()
+    dispatched: frozenset[str] = frozenset()
 
     def with_home(self, **changes: object) -> Observation:
         """The same look with other facts about the home repository."""

@@ -1,7 +1,7 @@
 """The plan: what a release will be, frozen, with the digest that travels to the approval and to the publishing job.
 
-Format `ms-plan/v1` (SPEC 5): `{"schema", "digest", "created_at", "created_by", "plan"}`; the digest is the SHA-256 of the
-canonical JSON of `plan` alone, so the same world gives the same digest whoever plans it, whenever.
+Format `ms-plan/v1` (SPEC 5): `{"schema", "digest", "created_at", "created_by", "plan"}`; the digest is the SHA-256 of
+the canonical JSON of `plan` alone, so the same world gives the same digest whoever plans it, whenever.
 """
 
 from __future__ import annotations
@@ -141,10 +141,16 @@ def parse_file(data: bytes, where: str) -> PlanFile:
     content: a plan is never edited (SPEC 1.7).
     """
     again = "Make a new plan; a plan is never edited."
-    document: Any = strict_json.parse(data, max_bytes=MAX_BYTES)
+    try:
+        document: Any = strict_json.parse(data, max_bytes=MAX_BYTES)
+    except DamagedError as error:
+        raise DamagedError(f"{where} is no plan: {error.cause}", remedy=again) from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else None
-        raise DamagedError(f"{where} is not an {SCHEMA} file but {found!r}", remedy="Use the program version that wrote it, or plan again.")
+        raise DamagedError(
+            f"{where} is not an {SCHEMA} file but {found!r}",
+            remedy="Use the program version that wrote it, or plan again.",
+        )
     if set(document) != {"schema", "digest", "created_at", "created_by", "plan"}:
         raise DamagedError(f"{where} has other fields than a plan file", remedy=again)
     try:
@@ -155,7 +161,8 @@ def parse_file(data: bytes, where: str) -> PlanFile:
     actual = strict_json.digest(document["plan"])
     if document["digest"] != actual:
         raise DamagedError(
-            f"{where} was changed after it was made: its digest is {actual[:12]}, it claims {str(document['digest'])[:12]}",
+            f"{where} was changed after it was made: its digest is {actual[:12]}, "
+            f"it claims {str(document['digest'])[:12]}",
             remedy=again,
         )
     if parse_tag(plan.tag) is None or not all(re.fullmatch(r"[0-9a-f]{40}", p.sha) for p in plan.pins):
@@ -164,6 +171,6 @@ def parse_file(data: bytes, where: str) -> PlanFile:
 
 
 def make_seal(digest: str, release_commit: str, candidate_digests: dict[str, str]) -> str:
-    """The seal: SHA-256 over plan digest, release commit and every `candidate.json` digest (SPEC 5), in repository order."""
+    """The seal: SHA-256 over plan digest, release commit and every `candidate.json` digest, by repository (SPEC 5)."""
     lines = [digest, release_commit, *(f"{repo} {candidate_digests[repo]}" for repo in sorted(candidate_digests))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

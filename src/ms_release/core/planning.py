@@ -1,4 +1,4 @@
-"""Making a plan: which commits, which version, which candidates, and whether the gates let it through (SPEC 2, 4, 5)."""
+"""Making a plan: which commits, which version, which candidates, and what the gates say (SPEC 2, 4, 5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from ms_release.core.notes import Change, RepoChanges
 from ms_release.core.observation import Observation
 from ms_release.core.plan import Plan, PlannedFile, Protection, Verdict, notes_path
 from ms_release.core.selection import select
-from ms_release.core.version import History, Version, check_explicit, infer_bump, make_history, next_version, parse_tag, previous
+from ms_release.core.version import (
+    History,
+    Version,
+    check_explicit,
+    infer_bump,
+    make_history,
+    next_version,
+    parse_tag,
+    previous,
+)
 from ms_release.errors import BlockedError, MsError, UsageError, WaitingError
 
 Channel = Literal["stable", "beta"]
@@ -37,11 +46,11 @@ class Intent(Struct, frozen=True):
 
 
 class Previous(Struct, frozen=True):
-    """The newest published release that a new one follows, with the pins it was made of."""
+    """The published release that a new one follows, with its pins and the digests of the candidates it promoted."""
 
     tag: str
     pins: tuple[Pin, ...]
-    candidates: tuple[CandidatePin, ...] = ()
+    candidates: dict[str, str] = {}
 
 
 class Draft(Struct, frozen=True):
@@ -68,14 +77,20 @@ def previous_tag(facts: Observation, channel: Channel) -> str | None:
     return found.tag if found else None
 
 
-def select_pins(config: Config, product: Product, intent: Intent, facts: Observation, before: Previous | None) -> tuple[Pin, ...]:
+def select_pins(
+    config: Config, product: Product, intent: Intent, facts: Observation, before: Previous | None
+) -> tuple[Pin, ...]:
     """Choose every commit. Raises the gravest problem, with the causes of all of them."""
     unknown = sorted(set(intent.explicit) - set(product.repos))
     if unknown:
-        raise UsageError(f"{unknown[0]!r} is not a repository of {product.id}", remedy=f"Known: {', '.join(product.repos)}.")
+        raise UsageError(
+            f"{unknown[0]!r} is not a repository of {product.id}", remedy=f"Known: {', '.join(product.repos)}."
+        )
     unnamed = [id for id in product.repos if id not in intent.explicit]
     if not intent.auto and unnamed and intent.source is None:
-        raise UsageError(f"no commit is named for {', '.join(unnamed)}", remedy="Say --auto to select, or --repo ID=SHA for each.")
+        raise UsageError(
+            f"no commit is named for {', '.join(unnamed)}", remedy="Say --auto to select, or --repo ID=SHA for each."
+        )
     if intent.source is not None:
         return before.pins if before else ()
     pins: list[Pin] = []
@@ -109,7 +124,7 @@ def is_released(pins: tuple[Pin, ...], before: Previous | None, channel: Channel
         return False
     same_pins = {p.repo: p.sha for p in before.pins} == {p.repo: p.sha for p in pins}
     found = {repo: ready.digest for repo, ready in facts.ready.items() if ready}
-    return same_pins and all(found.get(c.repo) == c.digest for c in before.candidates if c.state == "ready")
+    return same_pins and all(found.get(repo) == digest for repo, digest in before.candidates.items())
 
 
 def make_draft(config: Config, product: Product, intent: Intent, facts: Observation, parts: Parts) -> Draft:
@@ -118,6 +133,8 @@ def make_draft(config: Config, product: Product, intent: Intent, facts: Observat
     changes = tuple(_changes(pin, facts, parts.before) for pin in parts.pins)
     version, reason = _version(intent, facts, changes)
     candidates = tuple(_candidate(config.repo(pin.repo), pin, facts) for pin in parts.pins)
+    if intent.source is not None:
+        _check_same_bytes(candidates, parts.before)
     subject = gates.Subject(config, product, version.tag, parts.pins, candidates, parts.config_blob, facts)
     findings = gates.evaluate(subject)
     plan = Plan(
@@ -184,6 +201,17 @@ def _changes(pin: Pin, facts: Observation, before: Previous | None) -> RepoChang
             commits.append(Change(commit.sha, commit.subject, commit.body, commit.author))
     more = not complete and (old is not None or facts.repos[pin.repo].more_commits) and old != pin.sha
     return RepoChanges(pin.repo, pin.url, old, pin.sha, () if old == pin.sha else tuple(commits), more)
+
+
+def _check_same_bytes(candidates: tuple[CandidatePin, ...], before: Previous | None) -> None:
+    """A beta is promoted with the bytes it was published with, or not at all (SPEC 2)."""
+    promoted = before.candidates if before else {}
+    for candidate in candidates:
+        if candidate.state != "ready" or promoted.get(candidate.repo) != candidate.digest:
+            raise BlockedError(
+                f"the candidate of {candidate.repo} is not the one that {before.tag if before else 'it'} promoted",
+                remedy="Its bytes are gone or were built again: release a new beta, then promote that.",
+            )
 
 
 def _candidate(repo: Repo, pin: Pin, facts: Observation) -> CandidatePin:

@@ -38,11 +38,16 @@ def predict(goal: Train, facts: Observation) -> tuple[Action, ...]:
 
 
 def untouched(goal: Train, facts: Observation) -> Observation:
-    """The facts of planning, with nothing of this new release on the forge yet."""
+    """The facts of planning, with nothing of this new release on the forge yet but, perhaps, its empty branch."""
     change = train.release_change(goal)
     nothing: dict[str, str | None] = dict.fromkeys(change.wanted)
-    blank = ChangeFacts(change.branch, None, nothing, nothing, None)
+    blank = ChangeFacts(change.branch, "0" * 40 if has_branch(goal, facts) else None, nothing, nothing, None)
     return replace(facts, release_change=blank)
+
+
+def has_branch(goal: Train, facts: Observation) -> bool:
+    """Whether somebody has made the branch of this release already, and was stopped before anything lay on it."""
+    return goal.plan.release_branch in facts.home.branches
 
 
 def _after_dispatch(goal: Train) -> tuple[Action, ...]:
@@ -66,5 +71,3 @@ def _evidence(goal: Train) -> tuple[Action, ...]:
 def keys(actions: tuple[Action, ...]) -> list[str]:
     """The keys of actions, as reports show and tests compare them."""
     return [each.key for each in actions]
-
-

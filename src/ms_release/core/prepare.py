@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from ms_release.core import gates, stale, train
-from ms_release.core.action import Act, Ask, Blocked, DispatchWorkflow, Done, MergePullRequest, Next, Wait, Watch, watch_run
+from ms_release.core.action import (
+    Act,
+    Ask,
+    Blocked,
+    DispatchWorkflow,
+    Done,
+    MergePullRequest,
+    Next,
+    Wait,
+    Watch,
+    watch_run,
+)
 from ms_release.core.change import next_change
-from ms_release.core.model import CandidatePin, Finding
+from ms_release.core.model import CandidatePin
 from ms_release.core.observation import Observation, Run
 from ms_release.core.train import Train
 
@@ -27,8 +38,9 @@ def next_prepare(goal: Train, facts: Observation) -> Next:
     candidates = _next_candidates(goal, facts)
     if isinstance(candidates, Blocked | Ask):
         return candidates
-    if not isinstance(change, Done) and (findings := _blocking(goal, facts)):
-        return Blocked(findings[0].message, findings[0].remedy, findings=findings)
+    without = frozenset() if facts.protection_read else gates.PROTECTION
+    if not isinstance(change, Done) and (blocked := blocking_gate(goal, facts, without)):
+        return blocked
     due = tuple(a for n in (candidates, change) if isinstance(n, Act) for a in n.actions)
     if candidates is not None:
         # merged only when everything is built: a candidate that cannot be built must not burn the version
@@ -42,12 +54,15 @@ def next_prepare(goal: Train, facts: Observation) -> Next:
     return change
 
 
-def _blocking(goal: Train, facts: Observation) -> tuple[Finding, ...]:
-    """The gates once more, as far as this look can answer them; the tag's own branch is no obstacle to itself."""
+def blocking_gate(goal: Train, facts: Observation, without: frozenset[str]) -> Blocked | None:
+    """The gates once more, before effects that depend on them; None when all that this look can answer pass."""
     plan = goal.plan
     subject = gates.Subject(goal.config, goal.product, plan.tag, plan.pins, plan.candidates, plan.config, facts)
-    known = gates.evaluate(subject) if facts.protection_read else gates.evaluate(subject, without=gates.PROTECTION)
-    return tuple(f for f in known if f.blocks)
+    findings = tuple(f for f in gates.evaluate(subject, without=without) if f.blocks)
+    if not findings:
+        return None
+    first = findings[0]
+    return Blocked(f"{first.code} {first.subject}: {first.message}", first.remedy, findings=findings)
 
 
 def _next_candidates(goal: Train, facts: Observation) -> Act | Wait | Blocked | Ask | None:
@@ -60,7 +75,7 @@ def _next_candidates(goal: Train, facts: Observation) -> Act | Wait | Blocked | 
             continue
         if facts.candidate_runs is None:
             return Ask("candidate runs")
-        answer = _next_candidate(goal, candidate, facts.candidate_runs.get(candidate.repo, ()), facts.seen_alive)
+        answer = _next_candidate(goal, candidate, facts.candidate_runs.get(candidate.repo, ()), facts)
         if isinstance(answer, Blocked):
             return answer
         if isinstance(answer, DispatchWorkflow):
@@ -70,19 +85,21 @@ def _next_candidates(goal: Train, facts: Observation) -> Act | Wait | Blocked | 
     if dispatches:
         return Act(tuple(dispatches))
     if waits:
-        names = ", ".join(c.repo for c in goal.plan.candidates if (it := facts.ready.get(c.repo)) is None or it.problems)
+        names = ", ".join(
+            c.repo for c in goal.plan.candidates if (it := facts.ready.get(c.repo)) is None or it.problems
+        )
         return Wait("candidates", f"the candidates of {names}", "the forge's runners", tuple(waits))
     return None
 
 
 def _next_candidate(
-    goal: Train, candidate: CandidatePin, known: tuple[Run, ...], seen_alive: frozenset[int]
+    goal: Train, candidate: CandidatePin, known: tuple[Run, ...], facts: Observation
 ) -> DispatchWorkflow | Watch | Blocked:
     title = f"Candidate {candidate.tag}"
     runs = sorted((r for r in known if r.title == title), key=lambda r: -r.id)
     if runs and runs[0].status != "completed":
         return watch_run(candidate.slug, runs[0])
-    if runs and runs[0].id in seen_alive:
+    if runs and (runs[0].id in facts.seen_alive or title in facts.dispatched):
         if runs[0].conclusion == "success":
             problem = "its run succeeded, but the release is missing or incomplete"
         else:

@@ -1,4 +1,4 @@
-"""What `promote` wants next, behind the environment: tag, draft, assets, comparison, and publication as the last step."""
+"""What `promote` wants next, behind the environment: tag, draft, assets, comparison, and publication last."""
 
 from __future__ import annotations
 
@@ -29,16 +29,23 @@ class Promotion(Struct, frozen=True):
 
 
 def next_promote(promotion: Promotion, facts: Observation) -> Next:
-    """Decide from the facts alone: our draft is found by the marker in its body, never by its tag (github-facts G31, G32)."""
+    """Decide from the facts alone. Our draft is found by the marker in its body, never by its tag (G31, G32)."""
     plan = promotion.goal.plan
     at = facts.home.tags.get(plan.tag)
     if at is not None and at != promotion.release_commit:
-        return Blocked(f"tag {plan.tag} is at {at[:7]}, the release is {promotion.release_commit[:7]}", "Tags never move: plan a higher version.", stale=True)
+        return Blocked(
+            f"tag {plan.tag} is at {at[:7]}, the release is {promotion.release_commit[:7]}",
+            "Tags never move: plan a higher version.",
+            stale=True,
+        )
     same_tag = [r for r in facts.home.releases if r.tag == plan.tag]
     marker = train.release_marker(promotion.goal.file.digest, promotion.seal)
     ours = [r for r in same_tag if marker in r.body]
     if foreign := [r for r in same_tag if marker not in r.body]:
-        return Blocked(f"release {foreign[0].id} already uses tag {plan.tag} and is not ours", "Find out whose it is; ours was not published.")
+        return Blocked(
+            f"release {foreign[0].id} already uses tag {plan.tag} and is not ours",
+            "Find out whose it is; ours was not published.",
+        )
     if len(ours) > 1:
         return Blocked(f"{len(ours)} releases carry this plan and seal", "Delete the superfluous drafts by id.")
     if ours:
@@ -65,12 +72,18 @@ def _fill(promotion: Promotion, release: Release, at: str | None) -> Next:
     plan = promotion.goal.plan
     wanted = {f.name: f for f in promotion.files}
     there = {a.name: a for a in release.assets}
-    same = {n for n, a in there.items() if n in wanted and (a.size, a.digest) == (wanted[n].size, f"sha256:{wanted[n].sha256}")}
+    same = {
+        n
+        for n, a in there.items()
+        if n in wanted and (a.size, a.digest) == (wanted[n].size, f"sha256:{wanted[n].sha256}")
+    }
     if not release.draft:
         if same == set(wanted) == set(there):
             return Done(f"{plan.tag} is published")
-        odd = sorted(set(there) ^ same or set(wanted) ^ same)[0]
-        return Blocked(f"{plan.tag} is already published, and {odd} is not what was approved", "Tell the release managers now.")
+        odd = min(set(there) ^ same or set(wanted) ^ same)
+        return Blocked(
+            f"{plan.tag} is already published, and {odd} is not what was approved", "Tell the release managers now."
+        )
     if strange := sorted(set(there) - same):
         asset = there[strange[0]]
         if asset.id is None:

@@ -8,6 +8,7 @@ from ms_release.core.observation import Check, Commit, Pull, RepoFacts
 from ms_release.errors import BlockedError, UsageError, WaitingError
 
 # Runs of the base repository itself; a pull request's run may come from a fork (faults F15).
+ACTIONS = "github-actions"
 TRUSTED_EVENTS = frozenset({"push", "workflow_dispatch", "repository_dispatch", "schedule", "merge_group"})
 
 
@@ -32,9 +33,7 @@ def _judge(
         return "unknown: its checks could not be read", ()
     evidence = []
     for rule in rules:
-        found = [
-            c for c in checks if c.name == rule.name and c.app == rule.app and (c.event is None or c.event in events)
-        ]
+        found = [c for c in checks if c.name == rule.name and c.app == rule.app and _is_trusted(c, events)]
         if not found:
             others = sorted({c.app for c in checks if c.name == rule.name} - {rule.app})
             seen = f" (only from {', '.join(others)})" if others else ""
@@ -48,6 +47,11 @@ def _judge(
     return "", tuple(evidence)
 
 
+def _is_trusted(check: Check, events: frozenset[str]) -> bool:
+    """Actions says which event a run came from; a check of its app without a run was made by somebody's token."""
+    return check.app != ACTIONS if check.event is None else check.event in events
+
+
 def select(repo: Repo, facts: RepoFacts, previous: Pin | None, explicit: str | None) -> Pin:
     """Choose the commit of one repository.
 
@@ -57,12 +61,21 @@ def select(repo: Repo, facts: RepoFacts, previous: Pin | None, explicit: str | N
     if explicit is not None:
         return _explicit(repo, facts, explicit)
     if facts.head is None or not facts.commits:
-        raise BlockedError(f"{repo.id}: branch {repo.branch} of {repo.slug} could not be read", remedy="Check its name and your rights.")
+        raise BlockedError(
+            f"{repo.id}: branch {repo.branch} of {repo.slug} could not be read",
+            remedy="Check its name and your rights.",
+        )
     if repo.select == "carry" and previous is not None:
         return _carry(repo, facts, previous)
     if repo.select == "head":
         return _head(repo, facts)
-    return _latest_green(repo, facts, "the newest green commit" if repo.select == "latest-green" else "the newest green commit (nothing to carry yet)")
+    return _latest_green(
+        repo,
+        facts,
+        "the newest green commit"
+        if repo.select == "latest-green"
+        else "the newest green commit (nothing to carry yet)",
+    )
 
 
 def _pin(repo: Repo, commit: Commit, how: Selection, reason: str, evidence: tuple[Evidence, ...]) -> Pin:
@@ -75,9 +88,15 @@ def _head(repo: Repo, facts: RepoFacts) -> Pin:
     if not problem:
         return _pin(repo, tip, "head", f"the tip of {repo.branch}", evidence)
     if problem.startswith("pending"):
-        raise WaitingError(f"{repo.id}: the tip {tip.sha[:7]} is {problem}", remedy="Wait for its checks, then run the same command.")
+        raise WaitingError(
+            f"{repo.id}: the tip {tip.sha[:7]} is {problem}", remedy="Wait for its checks, then run the same command."
+        )
     green = next((c for c in facts.commits if not judge(c, repo.checks)[0]), None)
-    newest = f"The newest green commit is {green.sha[:7]} ({green.subject})." if green else f"None of the last {len(facts.commits)} commits is green."
+    newest = (
+        f"The newest green commit is {green.sha[:7]} ({green.subject})."
+        if green
+        else f"None of the last {len(facts.commits)} commits is green."
+    )
     raise BlockedError(
         f"{repo.id}: the tip {tip.sha[:7]} is not green ({problem})",
         remedy=newest,
@@ -95,8 +114,13 @@ def _latest_green(repo: Repo, facts: RepoFacts, reason: str) -> Pin:
         passed.append(PassedOver(commit.sha, commit.subject, problem))
     pending = next((p for p in passed if p.reason.startswith("pending")), None)
     if pending:
-        raise WaitingError(f"{repo.id}: no green commit yet; {pending.sha[:7]} is {pending.reason}", remedy="Wait for its checks.")
-    raise BlockedError(f"{repo.id}: none of the last {len(passed)} commits is green", remedy=f"Make {repo.branch} of {repo.slug} green.")
+        raise WaitingError(
+            f"{repo.id}: no green commit yet; {pending.sha[:7]} is {pending.reason}", remedy="Wait for its checks."
+        )
+    raise BlockedError(
+        f"{repo.id}: none of the last {len(passed)} commits is green",
+        remedy=f"Make {repo.branch} of {repo.slug} green.",
+    )
 
 
 def _carry(repo: Repo, facts: RepoFacts, previous: Pin) -> Pin:
@@ -105,11 +129,19 @@ def _carry(repo: Repo, facts: RepoFacts, previous: Pin) -> Pin:
     if commit is not None and commit.checks:
         problem, fresh = judge(commit, repo.checks)
         if problem and not problem.startswith("missing"):
-            raise BlockedError(f"{repo.id}: the carried commit {previous.sha[:7]} is not green any more ({problem})", remedy="Name a green one with --repo.")
+            raise BlockedError(
+                f"{repo.id}: the carried commit {previous.sha[:7]} is not green any more ({problem})",
+                remedy="Name a green one with --repo.",
+            )
         evidence = fresh or evidence
     if not evidence:
-        raise BlockedError(f"{repo.id}: no evidence is left for the carried commit {previous.sha[:7]}", remedy="Name a green one with --repo.")
-    pin = Pin(repo.id, repo.slug, repo.url, repo.branch, previous.sha, "carry", "carried from the previous release", evidence)
+        raise BlockedError(
+            f"{repo.id}: no evidence is left for the carried commit {previous.sha[:7]}",
+            remedy="Name a green one with --repo.",
+        )
+    pin = Pin(
+        repo.id, repo.slug, repo.url, repo.branch, previous.sha, "carry", "carried from the previous release", evidence
+    )
     passed = []
     for newer in facts.commits:
         if newer.sha == previous.sha:
@@ -124,17 +156,26 @@ def _explicit(repo: Repo, facts: RepoFacts, sha: str) -> Pin:
     if commit is None:
         raise UsageError(f"{repo.id}: {repo.slug} has no commit {sha}", remedy="Give the full id of a pushed commit.")
     if facts.contains(sha) is not True:
-        raise BlockedError(f"{repo.id}: {sha[:7]} is not on {repo.branch} of {repo.slug}", remedy="Merge it first, or name another commit.")
+        raise BlockedError(
+            f"{repo.id}: {sha[:7]} is not on {repo.branch} of {repo.slug}",
+            remedy="Merge it first, or name another commit.",
+        )
     problem, evidence = judge(commit, repo.checks)
     if problem.startswith("pending"):
         raise WaitingError(f"{repo.id}: {sha[:7]} is {problem}", remedy="Wait for its checks.")
     if problem:
-        raise BlockedError(f"{repo.id}: {sha[:7]} is not green ({problem})", remedy="Name a commit whose checks succeeded.")
+        raise BlockedError(
+            f"{repo.id}: {sha[:7]} is not green ({problem})", remedy="Name a commit whose checks succeeded."
+        )
     passed = []
     for newer in facts.commits:
         if newer.sha == sha:
             break
-        passed.append(PassedOver(newer.sha, newer.subject, judge(newer, repo.checks)[0] or "green, but another commit was asked for"))
+        passed.append(
+            PassedOver(
+                newer.sha, newer.subject, judge(newer, repo.checks)[0] or "green, but another commit was asked for"
+            )
+        )
     return _with_passed_over(_pin(repo, commit, "explicit", "named on the command line", evidence), passed)
 
 

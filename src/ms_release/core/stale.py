@@ -47,7 +47,9 @@ def blocked(plan: Plan, moved: tuple[Moved, ...]) -> Blocked:
 
 def _configuration(plan: Plan, facts: Observation) -> Iterator[Moved]:
     if facts.home.config_blob != plan.config:
-        yield Moved("the configuration on the protected branch", plan.config[:7], (facts.home.config_blob or "absent")[:7])
+        yield Moved(
+            "the configuration on the protected branch", plan.config[:7], (facts.home.config_blob or "absent")[:7]
+        )
 
 
 def _pin(pin: Pin, config: Config, facts: Observation) -> Iterator[Moved]:
@@ -57,7 +59,9 @@ def _pin(pin: Pin, config: Config, facts: Observation) -> Iterator[Moved]:
         state = "not readable" if contained is None else "not reachable"
         yield Moved(f"{pin.repo} {pin.sha[:7]} on {pin.ref}", "reachable", state)
     commit = repo.commit(pin.sha)
-    problem, evidence = judge(commit, config.repo(pin.repo).checks) if commit else ("unknown: the commit could not be read", ())
+    problem, evidence = (
+        judge(commit, config.repo(pin.repo).checks) if commit else ("unknown: the commit could not be read", ())
+    )
     if pin.stands_on_evidence and commit is not None and problem.startswith(("missing", "unknown")):
         return  # the forge no longer keeps its checks: the evidence of the previous published plan counts
     if problem:
@@ -66,7 +70,11 @@ def _pin(pin: Pin, config: Config, facts: Observation) -> Iterator[Moved]:
     was = {e.check: e.check_run_id for e in pin.evidence}
     for item in evidence:
         if was.get(item.check) != item.check_run_id:
-            yield Moved(f"check {item.check} of {pin.repo} {pin.sha[:7]}", f"run {was.get(item.check)}", f"run {item.check_run_id}")
+            yield Moved(
+                f"check {item.check} of {pin.repo} {pin.sha[:7]}",
+                f"run {was.get(item.check)}",
+                f"run {item.check_run_id}",
+            )
 
 
 def _candidate(candidate: CandidatePin, facts: Observation) -> Iterator[Moved]:

@@ -32,7 +32,7 @@ def render_notes(plan: Plan) -> bytes:
 
 
 def release_files(train: Train) -> tuple[File, ...]:
-    """Everything the release pull request brings: plan, spec, notes. Raises DamagedError when the plan promised others."""
+    """What the release pull request brings: plan, spec, notes. Raises DamagedError when the plan promised others."""
     plan = train.plan
     rendered = File(notes_path(plan.tag), render_notes(plan))
     promised = {f.path: f.sha256 for f in plan.files}
@@ -56,8 +56,12 @@ def render_spec(train: Train) -> bytes:
             channel=plan.channel,
             tag=plan.tag,
             repos=tuple(spec.SpecRepo(p.repo, p.url, p.ref, p.sha) for p in plan.pins),
-            assets=tuple(spec.SpecAsset(id=a.id, kind=a.kind, os=a.os, arch=a.arch, filename=a.filename) for a in product.assets),
-            install_sets=tuple(spec.InstallSet(id=i.id, os=i.os, arch=i.arch, assets=i.assets) for i in product.install_sets),
+            assets=tuple(
+                spec.SpecAsset(id=a.id, kind=a.kind, os=a.os, arch=a.arch, filename=a.filename) for a in product.assets
+            ),
+            install_sets=tuple(
+                spec.InstallSet(id=i.id, os=i.os, arch=i.arch, assets=i.assets) for i in product.install_sets
+            ),
             plan=train.file.digest,
             candidates=tuple(spec.SpecCandidate(c.repo, c.tag, c.digest or None) for c in plan.candidates),
         )

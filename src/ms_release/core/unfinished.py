@@ -6,8 +6,8 @@ from ms_release.core import stale, train
 from ms_release.core.gates import missing_evidence
 from ms_release.core.observation import Observation
 from ms_release.core.train import Train
-from ms_release.core.version import parse_tag
 from ms_release.core.verify import release_commit
+from ms_release.core.version import parse_tag
 
 
 def open_tags(facts: Observation) -> tuple[str, ...]:
@@ -27,7 +27,11 @@ def why_dead(goal: Train, facts: Observation) -> str:
     """Why a plan can never be published any more, so that its version is burned; "" while it still can."""
     if moved := stale.moved_facts(goal.plan, goal.config, facts):
         return f"stale: {moved[0]}"
-    if facts.release_change is not None and facts.release_change.pull is not None and facts.release_change.pull.state == "CLOSED":
+    if (
+        facts.release_change is not None
+        and facts.release_change.pull is not None
+        and facts.release_change.pull.state == "CLOSED"
+    ):
         return f"pull request #{facts.release_change.pull.number} was closed"
     commit = release_commit(facts)
     seal = train.seal(goal, facts, commit) if commit else None

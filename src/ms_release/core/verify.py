@@ -29,7 +29,8 @@ def _differences(goal: Train, facts: Observation, released: Release) -> Iterator
         yield "the merge commit of its plan is unknown"
         return
     if facts.home.tags.get(plan.tag) != commit:
-        yield f"tag {plan.tag} is at {facts.home.tags.get(plan.tag, 'no commit')[:12]}, the plan was merged as {commit[:12]}"
+        at = facts.home.tags.get(plan.tag, "no commit")
+        yield f"tag {plan.tag} is at {at[:12]}, the plan was merged as {commit[:12]}"
     seal = train.seal(goal, facts, commit)
     if seal is None:
         yield "a candidate that the seal was made from is gone"

@@ -206,14 +206,16 @@ def update_branch(forge: Forge, who: auth.Identity, pull: Body, expected: str | 
     repo, git_dir, head = pull["repo"], forge.git_dir(pull["repo"]), pull["head_sha"]
     base = git.read_ref(git_dir, f"refs/heads/{pull['base_ref']}")
     if expected not in (None, head):
-        raise Refusal(422, "expected head sha didn’t match current head ref.")  # noqa: RUF001 - GitHub's own words
+        raise Refusal(422, "expected head sha didn’t match current head ref.")
     if base is None or git.is_ancestor(git_dir, base, head):
         raise Refusal(422, "There are no new commits on the base branch.")
     tree = git.merge_trees(git_dir, head, base)
     if tree is None:
         raise Refusal(422, "merge conflict between base and head")
     text = f"Merge branch '{pull['base_ref']}' into {pull['head_ref']}"
-    after = git.commit_tree(git_dir, tree, [head, base], text, author=person(forge, who.login), committer=web_flow(forge))
+    after = git.commit_tree(
+        git_dir, tree, [head, base], text, author=person(forge, who.login), committer=web_flow(forge)
+    )
     return refs.change(forge, who, repo, refs.Wish(f"refs/heads/{pull['head_ref']}", head, after), "update_pull_branch")
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import uvicorn
 
 from ms_release.forge.app import make_app
-from ms_release.forge.git.objects import close_readers
 from ms_release.forge.engine.runs import Engine
+from ms_release.forge.git.objects import close_readers
 from ms_release.forge.state import Forge
 from ms_release.forge.store import Store
 

@@ -21,7 +21,8 @@ _SCHEMA = """
 create table if not exists document (kind text, id text, repo text, body text, primary key (kind, id));
 create index if not exists document_repo on document (kind, repo);
 create table if not exists counter (kind text primary key, value integer);
-create table if not exists effect (seq integer primary key autoincrement, at text, actor text, verb text, subject text, detail text);
+create table if not exists effect (
+  seq integer primary key autoincrement, at text, actor text, verb text, subject text, detail text);
 create table if not exists request (kind text, method text, path text, status integer, actor text);
 """
 
@@ -66,7 +67,8 @@ class Store:
         """Create or replace a document; returns the body."""
         with self.writing():
             self._db.execute(
-                "insert into document values (?, ?, ?, ?) on conflict(kind, id) do update set repo = excluded.repo, body = excluded.body",
+                "insert into document values (?, ?, ?, ?)"
+                " on conflict(kind, id) do update set repo = excluded.repo, body = excluded.body",
                 (kind, str(id), repo, json.dumps(body)),
             )
         return body

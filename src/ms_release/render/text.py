@@ -37,7 +37,8 @@ def approval_text(file: PlanFile, seal: str, run_url: str, workflow_files: Seque
     """What a release manager looks at before approving: exactly this plan and seal, and what changes for users."""
     plan = file.plan
     lines = [
-        f"{plan.product} {plan.tag} ({plan.channel}), after {plan.previous or 'no release'}, planned by @{file.created_by}",
+        f"{plan.product} {plan.tag} ({plan.channel}), after {plan.previous or 'no release'}, "
+        f"planned by @{terminal_line(file.created_by)}",
         f"  plan  {file.digest}",
         f"  seal  {seal}",
         f"  run   {run_url}",
@@ -54,7 +55,10 @@ def approval_text(file: PlanFile, seal: str, run_url: str, workflow_files: Seque
         lines.append(f"  {change.repo_id}:")
         lines += [f"    {c.sha[:7]} {commit_subject(c.subject)} ({terminal_line(c.author)})" for c in change.commits]
         lines += ["    … and older commits"] if change.more else []
-    lines += ["", "Workflow files changed since the merge: " + (", ".join(map(terminal_line, workflow_files)) or "none")]
+    lines += [
+        "",
+        "Workflow files changed since the merge: " + (", ".join(map(terminal_line, workflow_files)) or "none"),
+    ]
     return "\n".join(lines)
 
 
@@ -67,7 +71,10 @@ def gate_lines(findings: Iterable[Finding]) -> list[str]:
             passed.setdefault(finding.code, []).append(finding.subject)
             continue
         waived = f" (waived by @{finding.waived_by})" if finding.waived_by else ""
-        lines.append(f"  {_MARKS[finding.outcome]}  {finding.code} {terminal_line(finding.subject)}: {terminal_line(finding.message)}{waived}")
+        lines.append(
+            f"  {_MARKS[finding.outcome]}  {finding.code} {terminal_line(finding.subject)}: "
+            f"{terminal_line(finding.message)}{waived}"
+        )
         if finding.blocks and finding.remedy:
             lines.append(f"      {terminal_line(finding.remedy)}")
     for code, subjects in passed.items():
@@ -84,7 +91,9 @@ def sentence(each: Action) -> str:
     """An effect in words."""
     match each:
         case action.DispatchWorkflow():
-            return f"start {each.workflow} of {each.repo}" + (f" for {each.inputs['tag'][:24]}" if "tag" in each.inputs else "")
+            return f"start {each.workflow} of {each.repo}" + (
+                f" for {each.inputs['tag'][:24]}" if "tag" in each.inputs else ""
+            )
         case action.CreateBranch():
             return f"create branch {each.branch} of {each.repo}"
         case action.CommitFiles():
@@ -118,7 +127,10 @@ def _passed_over(pin: Pin) -> list[str]:
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
-    return ["  " + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), terminal_line(row[-1])]) for row in rows]
+    return [
+        "  " + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), terminal_line(row[-1])])
+        for row in rows
+    ]
 
 
 def _fit(words: Sequence[str], width: int) -> str:

@@ -10,8 +10,8 @@ from ms_release.forge.engine import run_states
 from ms_release.forge.engine.contexts import job_environment
 from ms_release.forge.engine.processes import Process
 from ms_release.forge.engine.runner import Result, Task, run_job, secret_names
-from ms_release.forge.state import Forge
 from ms_release.forge.engine.workflows import Workflow, single_job
+from ms_release.forge.state import Forge
 
 Body = dict[str, Any]
 TOKEN_LIFE = timedelta(hours=24)

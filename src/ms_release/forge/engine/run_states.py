@@ -12,9 +12,9 @@ from typing import Any
 from ms_release.forge import git
 from ms_release.forge.engine.contexts import github_context
 from ms_release.forge.engine.expressions import ExpressionError, as_text, condition, interpolate
-from ms_release.forge.state import Forge
 from ms_release.forge.engine.triggers import typed_inputs
 from ms_release.forge.engine.workflows import JobSpec, Workflow, WorkflowError, ancestors, parse
+from ms_release.forge.state import Forge
 
 Body = dict[str, Any]
 APP = "github-actions"

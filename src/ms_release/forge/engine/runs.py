@@ -8,12 +8,12 @@ from typing import Any
 from ms_release.forge import git, refs
 from ms_release.forge.engine import deployments, run_states
 from ms_release.forge.engine.contexts import dispatch_event, pull_event, push_event
-from ms_release.forge.errors import Refusal, not_found
 from ms_release.forge.engine.expressions import ExpressionError, as_text, interpolate
 from ms_release.forge.engine.run_states import Start
 from ms_release.forge.engine.scheduler import Scheduler
 from ms_release.forge.engine.triggers import check_inputs, pull_wanted, push_wanted, skipped_by_message
 from ms_release.forge.engine.workflows import Workflow, WorkflowError, ancestors
+from ms_release.forge.errors import Refusal, not_found
 
 Body = dict[str, Any]
 RERUN_LIMIT = timedelta(days=30)

@@ -13,8 +13,8 @@ from typing import Any
 from ms_release.forge.engine import deployments, job_work, run_states
 from ms_release.forge.engine.expressions import ExpressionError, as_text, interpolate
 from ms_release.forge.engine.processes import Process, end_all
-from ms_release.forge.state import Forge
 from ms_release.forge.engine.workflows import Workflow, WorkflowError
+from ms_release.forge.state import Forge
 
 Body = dict[str, Any]
 WORKERS = 3

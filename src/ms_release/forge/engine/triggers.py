@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ms_release.forge.errors import Refusal
 from ms_release.forge.engine.expressions import as_text
 from ms_release.forge.engine.workflows import MAX_INPUTS, Workflow
+from ms_release.forge.errors import Refusal
 
 PULL_TYPES = ("opened", "synchronize", "reopened")
 _SKIP = re.compile(r"\[(skip ci|ci skip|no ci|skip actions|actions skip)\]")

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from ms_release.forge import auth, git, refs, web
-from ms_release.forge.git import hook
 from ms_release.forge.errors import Refusal
+from ms_release.forge.git import hook
 from ms_release.forge.git.objects import ENV
 from ms_release.forge.state import Forge
 

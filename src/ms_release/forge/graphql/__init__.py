@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from graphql import (
     DocumentNode,
     GraphQLError,
@@ -17,10 +21,6 @@ from graphql import (
     parse,
     validate,
 )
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
 from ms_release.forge import web
 from ms_release.forge.errors import Refusal
 from ms_release.forge.graphql.page import NODE_LIMIT, GraphRefusal, price

@@ -123,7 +123,9 @@ def _files(pull: Node, world: World, **page: Any) -> Node:
     fork = git.merge_base(git_dir, body["base_sha"], body["head_sha"])
     changes = git.diff(git_dir, fork, body["head_sha"]) if fork else ()
     return connection(
-        list(changes), lambda change: {"path": change.path, "additions": change.additions, "deletions": change.deletions}, page
+        list(changes),
+        lambda change: {"path": change.path, "additions": change.additions, "deletions": change.deletions},
+        page,
     )
 
 

@@ -21,9 +21,25 @@ from graphql import (
 )
 from graphql.execution import Executor
 from graphql.pyutils import Path as FieldPath
-
 from ms_release.forge import present
-from ms_release.forge.graphql import checks as graphql_checks, git as graphql_git, mutations as graphql_mutations, pulls as graphql_pulls, releases as graphql_releases, repository as graphql_repository
+from ms_release.forge.graphql import (
+    checks as graphql_checks,
+)
+from ms_release.forge.graphql import (
+    git as graphql_git,
+)
+from ms_release.forge.graphql import (
+    mutations as graphql_mutations,
+)
+from ms_release.forge.graphql import (
+    pulls as graphql_pulls,
+)
+from ms_release.forge.graphql import (
+    releases as graphql_releases,
+)
+from ms_release.forge.graphql import (
+    repository as graphql_repository,
+)
 from ms_release.forge.graphql.page import check_bounds
 from ms_release.forge.graphql.world import Resolver, World
 

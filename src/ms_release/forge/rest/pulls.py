@@ -208,7 +208,10 @@ def update_branch(request: Request) -> Response:
         done = pulls.update_branch(forge, who, fresh, expected)
     refs.tell(forge, [done])
     number = pull["number"]
-    body = {"message": "Updating pull request branch.", "url": web.url(request, f"/repos/{pull['repo']}/pulls/{number}")}
+    body = {
+        "message": "Updating pull request branch.",
+        "url": web.url(request, f"/repos/{pull['repo']}/pulls/{number}"),
+    }
     return JSONResponse(body, 202)
 
 

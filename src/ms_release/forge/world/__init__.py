@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ms_release.errors import UsageError
-from ms_release.forge.world import policy as world_policy
 from ms_release.forge.git.objects import close_readers
 from ms_release.forge.serve import Server
 from ms_release.forge.state import Forge
 from ms_release.forge.store import Store
+from ms_release.forge.world import policy as world_policy
 from ms_release.forge.world.documents import put_people, put_repository
 from ms_release.forge.world.file import World, read
 from ms_release.forge.world.history import Site, make_commit, make_history

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from ms_release.forge import git
 from ms_release.forge.engine import run_states
 from ms_release.forge.engine.contexts import push_event
-from ms_release.forge.state import Forge
 from ms_release.forge.engine.triggers import push_wanted
 from ms_release.forge.engine.workflows import Workflow, WorkflowError
+from ms_release.forge.state import Forge
 from ms_release.forge.world.push import Push
 
 

@@ -240,8 +240,10 @@ def read(file: Path) -> World:
     """Read a world file. Raises UsageError naming the file and the key, or the name that nothing has."""
     try:
         text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the world file {file} cannot be read: {error}", remedy="Check the path.") from None
+    except OSError as error:
+        raise UsageError(f"the world file {file} cannot be read: {error.strerror}", remedy="Check the path.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"the world file {file} is not UTF-8 text", remedy=REMEDY) from None
     return parse(text, file)
 
 

@@ -1,0 +1,197 @@
+"""A world being served, the people who act in it, and the saved worlds that a test starts from."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ms_release.cli.effects import performed_keys
+from ms_release.cli.rehearsal import HOME, Rehearsal, open_rehearsal
+from ms_release.forge import git, world
+
+Body = dict[str, Any]
+COMPONENTS = ("loader", "bridge", "core", "plugin-bitwig")
+FIRST = "v0.1.0-beta.1"
+SECONDS = 40
+BETA = ("--channel", "beta", "--auto")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What became of one command."""
+
+    exit: int
+    document: Body
+    errors: str
+
+
+def end(running: subprocess.Popen[str], typed: str = "") -> Typed:
+    """Wait for the end of a command; one that does not end fails the test, and does not outlive it."""
+    try:
+        out, errors = running.communicate(typed, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        out, errors = running.communicate()
+        raise AssertionError(f"{running.args} did not end\n{errors}") from None
+    return Typed(running.returncode, json.loads(out) if out.strip() else {}, errors)
+
+
+class Stage:
+    """One world, served from this process; commands are typed in processes of their own."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self.rehearsal = rehearsal
+        self.server = rehearsal.server
+        self.forge = rehearsal.server.forge
+        self.store = rehearsal.server.forge.store
+        self.root = rehearsal.root
+        self.start_of_effects = len(self.store.effects())
+
+    # --- what people do
+
+    def type(self, who: str, *arguments: str, typed: str = "") -> Typed:
+        """Type `ms release …` and wait for its end."""
+        return end(self.begin(who, *arguments), typed)
+
+    def begin(self, who: str, *arguments: str, url: str = "") -> subprocess.Popen[str]:
+        """Begin to type `ms release …`, at another address of the forge if one is given."""
+        env = self.rehearsal.environment(who)
+        if url:
+            env = {name: value.replace(self.server.url, url) for name, value in env.items()}
+        command = [sys.executable, "-P", "-m", "ms_release", "release", *arguments, "--json"]
+        pipe = subprocess.PIPE
+        place = self.rehearsal.operator
+        return subprocess.Popen(command, cwd=place, env=env, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
+
+    def ask(self, who: str, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request of the REST interface, as the web page sends it; the path is below the home repository."""
+        headers = {"authorization": f"Bearer {who}-token"}
+        return httpx.request(method, f"{self.server.url}/api/v3/repos{path}", headers=headers, timeout=SECONDS, **more)
+
+    def waiting(self) -> Body | None:
+        """The run that stands in front of its environment."""
+        return next(iter(self.store.find("run", HOME, status="waiting")), None)
+
+    def review(self, who: str, state: str = "approved", comment: str = "") -> httpx.Response:
+        """Review the waiting run on the web page's interface."""
+        run = self.until(self.waiting)
+        environment = self.store.get("environment", f"{HOME}:release")
+        assert environment is not None
+        wish = {"environment_ids": [environment["id"]], "state": state, "comment": comment}
+        return self.ask(who, "POST", f"/{HOME}/actions/runs/{run['id']}/pending_deployments", json=wish)
+
+    @contextmanager
+    def approving(self, who: str = "bob") -> Iterator[None]:
+        """Meanwhile somebody approves whatever waits, as soon as it waits."""
+        over = threading.Event()
+
+        def work() -> None:
+            while not over.wait(0.03):
+                if self.waiting() is not None:
+                    self.review(who)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    # --- what is seen from outside
+
+    def until(self, reached: Callable[[], Any]) -> Any:
+        """Wait for something that others do."""
+        deadline = time.monotonic() + SECONDS
+        while not (found := reached()):
+            assert time.monotonic() < deadline, [(r["name"], r["status"]) for r in self.store.find("run", HOME)]
+            time.sleep(0.01)
+        return found
+
+    def settle(self) -> None:
+        """Wait until no run moves by itself any more."""
+        assert self.forge.engine.wait_idle(SECONDS)
+
+    def performed(self) -> list[str]:
+        """Keys of the effects since this stage was opened."""
+        return performed_keys(self.store, HOME, self.start_of_effects)
+
+    def asked_by(self, who: str, since: int = 0) -> list[Body]:
+        """What somebody has asked of the forge, without everybody's first `since` requests."""
+        return [request for request in self.store.requests()[since:] if request["actor"] == who]
+
+    def published(self) -> list[str]:
+        """Tags of the releases of the home repository that are out."""
+        return [release["tag_name"] for release in self.store.find("release", HOME) if not release["draft"]]
+
+    def tags(self) -> list[str]:
+        """Names of the home repository's tags."""
+        refs = git.list_refs(self.forge.git_dir(HOME), "refs/tags/")
+        return [name.removeprefix("refs/tags/") for name, _ in refs]
+
+
+@contextmanager
+def staging(saved: Path | None, root: Path) -> Iterator[Stage]:
+    """A copy of a saved world (or, without one, a new world), served."""
+    if saved is not None:
+        shutil.copytree(saved, root / "forge", ignore=shutil.ignore_patterns("port"))
+    with open_rehearsal(root, None) as rehearsal:
+        yield Stage(rehearsal)
+
+
+class Saved:
+    """Worlds made once for all tests of all processes, each from the one before it."""
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+
+    def new(self) -> Path:
+        """The example organisation as it is delivered."""
+        return self.once("new", lambda root: world.build(world.EXAMPLE, root / "forge")) / "forge"
+
+    def ready(self) -> Path:
+        """The same with the four candidates built, and no release begun."""
+
+        def make(root: Path) -> None:
+            with staging(self.new(), root) as stage:
+                dispatch_candidates(stage)
+
+        return self.once("ready", make) / "forge"
+
+    def once(self, name: str, make: Callable[[Path], None]) -> Path:
+        """A directory that the first process to need it fills; what is half made is never seen."""
+        place = self._base / name
+        with (self._base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                half = self._base / f"{name}.half"
+                shutil.rmtree(half, ignore_errors=True)
+                half.mkdir()
+                make(half)
+                half.rename(place)
+        return place
+
+
+def dispatch_candidates(stage: Stage) -> None:
+    """Build what a release would pin, as a maintainer may do at any time."""
+    for name in COMPONENTS:
+        repo = f"midi-studio/{name}"
+        sha = git.read_ref(stage.forge.git_dir(repo), "refs/heads/main")
+        wish = {"ref": "main", "inputs": {"sha": sha, "tag": f"rc-{sha}"}}
+        answer = stage.ask("alice", "POST", f"/{repo}/actions/workflows/candidate.yml/dispatches", json=wish)
+        assert answer.status_code in (200, 204), answer.text
+    stage.settle()
+    runs = [run for name in COMPONENTS for run in stage.store.find("run", f"midi-studio/{name}", name="Candidate")]
+    assert [run["conclusion"] for run in runs] == ["success"] * len(COMPONENTS)
