@@ -160,6 +160,12 @@ class Config(
         return self.repo(product.home)
 
 
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the configuration, for editors: draft 2020-12, made from the types that read it."""
+    schema = msgspec.json.schema(Config)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "ms-release.toml", **schema}
+
+
 def parse(text: str, file: str = DEFAULT_FILE) -> Config:
     """Read the configuration. Raises UsageError with file, line (where known) and key."""
     try:

@@ -1,4 +1,4 @@
-"""What stands on a forge in the end, without what differs from one day to the next: numbers, times, ids of new commits."""
+"""What stands on a forge in the end, without what differs from day to day: numbers, times, ids of new commits."""
 
 from __future__ import annotations
 

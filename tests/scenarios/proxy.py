@@ -1,4 +1,4 @@
-"""A wire between the operator and the forge that numbers the operator's requests and, at one of them, ends the operator."""
+"""A wire between operator and forge that numbers the operator's requests and, at one of them, ends the operator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
@@ -94,6 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self.forge = http.client.HTTPConnection(self.proxy.upstream, timeout=SECONDS)
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # what a killed operator leaves behind
+            super().handle()
+
     def finish(self) -> None:
         self.forge.close()
         super().finish()
@@ -114,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True  # the one who asked is gone
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names are http.server's
 
     def _ask(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
         self.forge.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -124,6 +124,11 @@ class Stage:
         """Wait until no run moves by itself any more."""
         assert self.forge.engine.wait_idle(SECONDS)
 
+    def failures(self) -> str:
+        """What the jobs of the home repository that did not succeed have said last."""
+        failed = [job for job in self.store.find("job", HOME) if job["conclusion"] == "failure" and job["log"]]
+        return "\n".join(self.forge.blob(job["log"]).read_text()[-2000:] for job in failed)
+
     def performed(self) -> list[str]:
         """Keys of the effects since this stage was opened."""
         return performed_keys(self.store, HOME, self.start_of_effects)

@@ -60,7 +60,7 @@ def finish(stage: Stage, verb: str, url: str) -> None:
     """Type the verb and let it come to its end, and everything that it has set going."""
     with stage.approving():
         ended = end(stage.begin("alice", verb, *BETA, "--watch", url=url))
-    assert ended.exit == 0, ended.errors
+    assert ended.exit == 0, ended.errors + stage.failures()
     stage.settle()
 
 
@@ -88,6 +88,6 @@ def test_killed_and_typed_again(undisturbed: Undisturbed, tmp_path: Path, verb: 
             running = stage.begin("alice", verb, *BETA, "--watch", url=proxy.url)
             tell(running)
             ended = end(running)
-        assert ended.exit == -9, ended.errors
+        assert ended.exit == -9, ended.errors + stage.failures()
         finish(stage, verb, proxy.url)
         assert take_picture(stage) == expected["picture"], proxy.killed_at

@@ -28,7 +28,7 @@ sys.stderr.write(json.dumps(sorted(sys.modules)))
 
 
 def seconds(command: list[str]) -> float:
-    """Processor time of a program: unlike the clock on the wall it does not count the tests that run beside this one."""
+    """Processor time of a program: unlike the clock on the wall it leaves out the tests that run beside this one."""
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(running.pid, 0)
     running.returncode = os.waitstatus_to_exitcode(status)

@@ -1,7 +1,8 @@
-"""Writes docs/reference.md from the commands themselves, so that the reference cannot lie (`./dev reference`)."""
+"""Writes the reference and the configuration's schema from the code, so that they cannot lie (`./dev reference`)."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,18 +63,25 @@ def render(root: click.Command) -> str:
     return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write docs/reference.md below the current directory; with `--check` compare, and answer 3 when it differs."""
+def pages() -> dict[Path, str]:
+    """Every generated file with its text: the commands' reference, and the JSON schema of the configuration."""
     from ms_release.cli.main import root
+    from ms_release.config import json_schema
 
-    page = Path("docs/reference.md")
-    text = render(root)
-    if arguments == ["--check"]:
-        if page.is_file() and page.read_text(encoding="utf-8") == text:
-            return 0
-        click.echo(f"{page} does not say what the commands say.\nType: ./dev reference", err=True)
-        return errors.BlockedError.exit_code
-    page.write_text(text, encoding="utf-8")
+    return {
+        Path("docs/reference.md"): render(root),
+        Path("ms-release.schema.json"): json.dumps(json_schema(), indent=2) + "\n",
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write the generated files below the current directory; with `--check` compare, and answer 3 when one differs."""
+    for page, text in pages().items():
+        if arguments != ["--check"]:
+            page.write_text(text, encoding="utf-8")
+        elif not page.is_file() or page.read_text(encoding="utf-8") != text:
+            click.echo(f"{page} does not say what the code says.\nType: ./dev reference", err=True)
+            return errors.BlockedError.exit_code
     return 0
 
 
