@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class MsError(Exception):
-    """Base of all endings that are not success. `cause` is one sentence, `remedy` another, `next_command` what to type."""
+    """Base of all endings that are not success: `cause` and `remedy` are one sentence each, `next_command` is to type."""
 
     exit_code = 1
 
@@ -79,5 +79,7 @@ class Interrupted(MsError):
 
     def __init__(self, exit_code: int) -> None:
         name = {130: "SIGINT", 143: "SIGTERM"}.get(exit_code, "a signal")
-        super().__init__(f"stopped by {name}", remedy="Nothing is lost: the same command goes on where this one stopped.")
+        super().__init__(
+            f"stopped by {name}", remedy="Nothing is lost: the same command goes on where this one stopped."
+        )
         self.exit_code = exit_code

@@ -377,12 +377,12 @@ home = "o/closed"
 [[repo]]
 id = "open"
 url = "https://github.com/o/open"
-checks = [{ name = "test", app = "github-actions" }]
+checks = [{ name = "test", app = "robot" }]
 candidate = { workflow = "candidate.yml", visibility = "prerelease" }
 [[repo]]
 id = "home"
 url = "https://github.com/o/closed"
-checks = [{ name = "test", app = "github-actions" }]
+checks = [{ name = "test", app = "robot" }]
 [[product]]
 id = "content"
 kind = "content"
@@ -400,9 +400,11 @@ release_managers = "o/crew"
 
 def green(world: Small, sha: str) -> None:
     store = world.forge.store
+    robot = {"id": 77, "slug": "robot", "name": "Robot", "public_key": "", "installation_id": 1, "org": "o"}
+    store.put("app", "robot", {**robot, "permissions": {}})
     suite, run = store.next_id("check_suite"), store.next_id("check_run")
     now = "2026-01-02T04:00:00Z"
-    both = {"repo": OPEN, "head_sha": sha, "app": "github-actions", "status": "completed", "conclusion": "success"}
+    both = {"repo": OPEN, "head_sha": sha, "app": "robot", "status": "completed", "conclusion": "success"}
     body = {"id": suite, "head_branch": "main", "run_id": None, "event": None, "created_at": now}
     store.put("check_suite", suite, {**both, **body}, OPEN)
     body = {"id": run, "suite_id": suite, "name": "test", "run_id": None, "job_id": None}

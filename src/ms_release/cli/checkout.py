@@ -40,12 +40,20 @@ def read_merged(session: Session, tag: str, digest: str) -> Merged:
     head = git.head(here)
     data = git.show(here, head, plan_path(tag))
     if data is None:
-        raise StalePlanError(f"the checkout holds no plan of {tag}", remedy="The run must start on the default branch, after the plan is merged.")
+        raise StalePlanError(
+            f"the checkout holds no plan of {tag}",
+            remedy="The run must start on the default branch, after the plan is merged.",
+        )
     goal = Train(session.config, session.product, parse_file(data, plan_path(tag)))
     if goal.file.digest != digest:
-        raise StalePlanError(f"the merged plan is {goal.file.digest[:12]}, the run was started for {digest[:12]}", remedy="Start the run by `publish`.")
+        raise StalePlanError(
+            f"the merged plan is {goal.file.digest[:12]}, the run was started for {digest[:12]}",
+            remedy="Start the run by `publish`.",
+        )
     if goal.plan.tag != tag or goal.plan.config != session.config_blob:
-        raise StalePlanError(f"the plan of {goal.plan.tag} does not fit this checkout's configuration", remedy="Plan again.")
+        raise StalePlanError(
+            f"the plan of {goal.plan.tag} does not fit this checkout's configuration", remedy="Plan again."
+        )
     for problem in implausible(goal.plan, session.config, session.product):
         raise DamagedError(f"the merged plan was not made by `plan`: {problem}", remedy="Plan again, a higher version.")
     if gate := blocking(goal.plan):
@@ -53,17 +61,32 @@ def read_merged(session: Session, tag: str, digest: str) -> Merged:
     commit, committed_at = _added(here, head, plan_path(tag))
     for file in release_files(goal):
         if git.show(here, head, file.path) != file.data or git.show(here, commit, file.path) != file.data:
-            raise StalePlanError(f"{file.path} is not what the plan says", remedy="Somebody changed it after the merge: plan again.")
+            raise StalePlanError(
+                f"{file.path} is not what the plan says", remedy="Somebody changed it after the merge: plan again."
+            )
     return Merged(goal, commit, committed_at)
 
 
 def _added(here: Path, head: str, path: str) -> tuple[str, str]:
     code, out = git.run(
-        here, ["log", "--first-parent", "--diff-filter=A", "--format=%H %cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "-1", head, "--", path]
+        here,
+        [
+            "log",
+            "--first-parent",
+            "--diff-filter=A",
+            "--format=%H %cd",
+            "--date=format-local:%Y-%m-%dT%H:%M:%SZ",
+            "-1",
+            head,
+            "--",
+            path,
+        ],
     )
     commit, _, committed_at = out.decode("ascii", "replace").strip().partition(" ")
     if code or not commit:
-        raise UsageError(f"the history of {path} cannot be read", remedy="The checkout needs the full history (fetch-depth: 0).")
+        raise UsageError(
+            f"the history of {path} cannot be read", remedy="The checkout needs the full history (fetch-depth: 0)."
+        )
     return commit, committed_at
 
 

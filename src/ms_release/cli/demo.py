@@ -69,9 +69,14 @@ def _compare_pins(rehearsal: Rehearsal, output: Output, first: str, second: str)
     before = {pin.repo: pin.sha for pin in plans[0].pins}
     for pin in plans[1].pins:
         kept = before[pin.repo] == pin.sha
-        output.data(f"  {pin.repo:<14} {before[pin.repo][:7]} → {pin.sha[:7]}  {'kept' if kept else 'moved'} ({pin.select})")
+        output.data(
+            f"  {pin.repo:<14} {before[pin.repo][:7]} → {pin.sha[:7]}  {'kept' if kept else 'moved'} ({pin.select})"
+        )
         if kept != (pin.select == "carry"):
-            raise IntegrityError(f"{pin.repo} should have {'kept its pin' if pin.select == 'carry' else 'moved'}", remedy="This is a bug.")
+            raise IntegrityError(
+                f"{pin.repo} should have {'kept its pin' if pin.select == 'carry' else 'moved'}",
+                remedy="This is a bug.",
+            )
 
 
 def _check(rehearsal: Rehearsal, root: Path, output: Output, report: dict[str, Any]) -> None:
@@ -80,7 +85,7 @@ def _check(rehearsal: Rehearsal, root: Path, output: Output, report: dict[str, A
     target = root / f"user-{tag}"
     target.mkdir()
     for asset in report["assets"]:
-        with urllib.request.urlopen(f"{url}/releases/download/{tag}/{asset['name']}") as answer:
+        with urllib.request.urlopen(f"{url}/releases/download/{tag}/{asset['name']}") as answer:  # noqa: S310 - loopback
             (target / asset["name"]).write_bytes(answer.read())
     _show(output, ["git", "clone", "--quiet", "--branch", tag, f"{url}.git", "distribution"], target)
     _show(output, ["git", "-C", "distribution", "show", "--no-patch", "--format=%h %s", "HEAD"], target)

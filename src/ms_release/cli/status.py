@@ -50,10 +50,12 @@ def _rows(session: Session) -> list[dict[str, Any]]:
         newest = [v for v in published if v.channel == channel]
         if newest:
             rows.append(_row(session, newest[-1].tag, "released", f"the newest {channel} release", "", ""))
-    for tag in (*unfinished.unrecorded_tags(facts), *unfinished.open_tags(facts)):
-        rows.append(_under_way(session, tag))
+    under_way = (*unfinished.unrecorded_tags(facts), *unfinished.open_tags(facts))
+    rows += [_under_way(session, tag) for tag in under_way]
     if not rows:
-        rows.append(_row(session, "", "released", "no release yet", "a maintainer", "ms release plan --channel beta --auto"))
+        rows.append(
+            _row(session, "", "released", "no release yet", "a maintainer", "ms release plan --channel beta --auto")
+        )
     return rows
 
 
@@ -67,7 +69,14 @@ def _under_way(session: Session, tag: str) -> dict[str, Any]:
     home = reader.look_at_home(session.config, session.product)
     text = reader.read_plans(home, (tag,)).get(tag)
     if text is None:
-        return _row(session, tag, "started", "its branch exists, its plan is not committed yet", "whoever started it", "ms release prepare --channel beta --auto")
+        return _row(
+            session,
+            tag,
+            "started",
+            "its branch exists, its plan is not committed yet",
+            "whoever started it",
+            "ms release prepare --channel beta --auto",
+        )
     goal = Train(session.config, session.product, parse_file(text.encode(), plan_path(tag)))
     facts = reader.look(goal)
     while isinstance(step := next_publish(goal, facts), Ask):
@@ -81,7 +90,9 @@ def _describe(session: Session, tag: str, step: Next, again: str, planner: str) 
 
     match step:
         case Act():
-            return _row(session, tag, "under way", f"next: {step.actions[0].key}", f"@{planner} or another maintainer", again)
+            return _row(
+                session, tag, "under way", f"next: {step.actions[0].key}", f"@{planner} or another maintainer", again
+            )
         case Wait() if step.awaited == "approval":
             return _row(session, tag, "waiting", step.reason, step.who, f"ms release content approve {tag}")
         case Wait():
@@ -99,7 +110,10 @@ def _row(session: Session, tag: str, state: str, reason: str, who: str, command:
 def _text(row: dict[str, Any]) -> str:
     from ms_release.core.sanitize import terminal_line
 
-    lines = [f"{row['product']} {row['tag']}: {row['state']}" + (f" ({terminal_line(row['reason'])})" if row["reason"] else "")]
+    lines = [
+        f"{row['product']} {row['tag']}: {row['state']}"
+        + (f" ({terminal_line(row['reason'])})" if row["reason"] else "")
+    ]
     lines += [f"  who:  {terminal_line(row['who'])}"] if row["who"] else []
     lines += [f"  next: {row['next']}"] if row["next"] else []
     return "\n".join(lines)

@@ -36,7 +36,10 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
     tags = _tags(session, tag, every)
     results = {each: _verify(session, each) for each in tags}
     for each, (problems, count) in results.items():
-        settings.output.data(f"{each}: " + ("; ".join(problems) if problems else f"{count} files are what was planned, approved and recorded"))
+        settings.output.data(
+            f"{each}: "
+            + ("; ".join(problems) if problems else f"{count} files are what was planned, approved and recorded")
+        )
     rows = [{"tag": each, "problems": problems, "files": count} for each, (problems, count) in results.items()]
     if bad := [each for each, (problems, _) in results.items() if problems]:
         settings.output.hold({"releases": rows})
