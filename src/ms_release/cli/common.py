@@ -16,6 +16,8 @@ from ms_release.core.model import File
 from ms_release.errors import UsageError
 
 if TYPE_CHECKING:
+    from ms_release.adapters.app_auth import App
+    from ms_release.adapters.credentials import Endpoints
     from ms_release.adapters.github_read import GitHubReader
     from ms_release.adapters.github_write import GitHubWriter
     from ms_release.adapters.http import Client
@@ -90,15 +92,28 @@ class Session:
 
 
 def connect(forge_url: str, output: Output, token: str = "") -> Client:
-    """A client of the forge with the operator's token (or another one). Raises CredentialError when there is none."""
+    """A client of the forge, as a given token, a GitHub App, or the operator, in this order.
+
+    The App is MS_APP_ID, MS_APP_INSTALLATION and MS_APP_KEY (PEM): a token of one hour that is never written down.
+    Raises CredentialError when there is no credential.
+    """
+    from functools import partial
     from urllib.parse import urlsplit
 
-    from ms_release.adapters import credentials, system
+    from ms_release.adapters import app_auth, credentials, system
+
+    found = credentials.endpoints(os.environ, forge_url)
+    make = partial(_client, found, output)
+    if not token and os.environ.get("MS_APP_ID"):
+        token = app_auth.app_token(_app(), system.Clock().now(), make)[0]
+    return make(token or credentials.find_token(os.environ, urlsplit(found.server).hostname or "github.com")[0])
+
+
+def _client(found: Endpoints, output: Output, token: str) -> Client:
+    from ms_release.adapters import system
     from ms_release.adapters.http import Client
 
     clock = system.Clock()
-    found = credentials.endpoints(os.environ, forge_url)
-    token = token or credentials.find_token(os.environ, urlsplit(found.server).hostname or "github.com")[0]
     output.hide(token)
     return Client(
         api_url=found.api,
@@ -109,6 +124,19 @@ def connect(forge_url: str, output: Output, token: str = "") -> Client:
         etags=cache_directory() / "etags",
         on_wait=lambda reason, seconds: output.say(f"{reason}: waiting {seconds:.0f} s"),
     )
+
+
+def _app() -> App:
+    from ms_release.adapters.app_auth import App
+    from ms_release.errors import CredentialError
+
+    installation, key = os.environ.get("MS_APP_INSTALLATION", ""), os.environ.get("MS_APP_KEY", "")
+    if not installation.isdigit() or not key:
+        raise CredentialError(
+            "MS_APP_ID is set, but not the number MS_APP_INSTALLATION and the key MS_APP_KEY",
+            remedy="Set all three, or none of them and a token.",
+        )
+    return App(os.environ["MS_APP_ID"], int(installation), key)
 
 
 def cache_directory() -> Path:

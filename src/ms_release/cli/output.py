@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ms_release.core.action import Action
 
 SCHEMA = 1
-SECRETS = ("GH_TOKEN", "GITHUB_TOKEN", "MS_CANDIDATES_TOKEN", "MS_MANIFEST_KEY", "MS_CANDIDATE_KEY")
+SECRETS = ("GH_TOKEN", "GITHUB_TOKEN", "MS_CANDIDATES_TOKEN", "MS_MANIFEST_KEY", "MS_CANDIDATE_KEY", "MS_APP_KEY")
 """Variables whose values leave this process in no message."""
 
 
