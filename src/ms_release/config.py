@@ -143,6 +143,10 @@ class Config(
         known = ", ".join(r.id for r in self.repos)
         raise UsageError(f"no repository has the id {id!r}", remedy=f"The configuration knows: {known}.")
 
+    def repo_of(self, slug: str) -> Repo:
+        """The repository of that `owner/name`."""
+        return next(r for r in self.repos if r.slug.casefold() == slug.casefold())
+
     def product(self, id: str) -> Product:
         """The product of that id; UsageError names the known ones."""
         for product in self.products:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class MsError(Exception):
-    """Base of all endings that are not success: `cause` and `remedy` are one sentence each, `next_command` is to type."""
+    """Base of all endings that are not success: one sentence of `cause`, one of `remedy`, a `next_command` to type."""
 
     exit_code = 1
 

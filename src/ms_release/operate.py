@@ -130,8 +130,10 @@ def foresee(
 ) -> tuple[list[Action], Next]:
     """The dry run: the actions from here on, and the step it ends at. `assume` says what a wait is taken to bring."""
     facts, actions = sight.look(), list[Action]()
+    step: Next | None = None
     while True:
-        step = decide(facts)
+        before, step = step, decide(facts)
+        assert step != before, f"{step} changes nothing"
         if isinstance(step, Ask):
             facts = sight.answer(facts, step)
         elif isinstance(step, Act):

@@ -18,8 +18,10 @@ from typing import Any
 import httpx
 
 from ms_release.cli.effects import performed_keys
-from ms_release.cli.rehearsal import HOME, Rehearsal, open_rehearsal
+from ms_release.cli.rehearsal import Rehearsal, open_rehearsal
 from ms_release.forge import git, world
+
+HOME = "midi-studio/distribution"
 
 Body = dict[str, Any]
 COMPONENTS = ("loader", "bridge", "core", "plugin-bitwig")
@@ -152,7 +154,7 @@ def staging(saved: Path | None, root: Path) -> Iterator[Stage]:
     """A copy of a saved world (or, without one, a new world), served."""
     if saved is not None:
         shutil.copytree(saved, root / "forge", ignore=shutil.ignore_patterns("port"))
-    with open_rehearsal(root, None) as rehearsal:
+    with open_rehearsal(root, "content", None) as rehearsal:
         yield Stage(rehearsal)
 
 

@@ -55,6 +55,9 @@ def test_rejected_it_stays_rejected_and_its_version_is_burned(stage: Stage) -> N
         again = stage.type("alice", "publish", "--plan", PLAN, "--watch")
         assert again.exit == 3
         assert "rejected by @bob" in again.document["error"]["cause"]
+        selecting = stage.type("alice", "publish", *BETA)
+        assert selecting.exit == 3, "a new plan is a new decision"
+        assert "rejected by @bob" in selecting.document["error"]["cause"]
     assert nothing_is_out(stage)
     assert dispatches(stage) == 1
     following = stage.type("alice", "plan", *BETA)

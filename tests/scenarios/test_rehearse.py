@@ -68,8 +68,8 @@ def test_a_whole_release_in_one_document_and_then_nothing_more(kept: Kept) -> No
     for text in (document["digest"], document["seal"], *(asset["sha256"] for asset in document["assets"])):
         assert len(text) == 64
         assert int(text, 16)
-    assert [(verb["verb"].split()[0], verb["exit"]) for verb in document["verbs"]] == [
-        ("plan", 0), ("prepare", 0), ("publish", 4), ("content", 0), ("publish", 0), ("content", 0),
+    assert [(verb["verb"], verb["exit"]) for verb in document["verbs"]] == [
+        ("plan", 0), ("prepare", 0), ("publish", 4), ("approve", 0), ("publish", 0), ("verify", 0),
     ]  # fmt: skip
     for verb in document["verbs"]:
         assert set(verb) == {"verb", "exit", "seconds", "requests"}
@@ -82,7 +82,7 @@ def test_a_whole_release_in_one_document_and_then_nothing_more(kept: Kept) -> No
     assert document["nothing"] is True
     assert kept.effects() == before
     with open_rehearsal(kept.root, None) as world:
-        verified = world.run("carol", "content", "verify")
+        verified = world.run("carol", "verify")
         assert verified.exit == 0, verified.errors
         assert [release["tag"] for release in verified.document["releases"]] == [FIRST]
 

@@ -35,7 +35,8 @@ def approve(settings: Settings, tag: str) -> None:
     goal = read_train(session, tag)
     facts = _wait_for_run(session, goal)
     run, commit = approval.current_run(goal, facts), verify.release_commit(facts)
-    assert run is not None and commit is not None
+    assert run is not None
+    assert commit is not None
     seal = train.seal(goal, facts, commit) or ""
     if problem := approval.refusal(goal, facts, run, facts.viewer, session.config):
         managers = session.config.roles.release_managers
@@ -82,7 +83,9 @@ def read_train(session: Session, tag: str) -> Train:
     facts = reader.look_at_home(session.config, session.product)
     texts = reader.read_plans(facts, (tag,)) if tag in facts.home.plans else {}
     if tag not in texts:
-        raise UsageError(f"{facts.home.slug} holds no plan of {tag}", remedy="See what there is.", next_command="ms release status")
+        raise UsageError(
+            f"{facts.home.slug} holds no plan of {tag}", remedy="See what there is.", next_command="ms release status"
+        )
     return Train(session.config, session.product, parse_file(texts[tag].encode(), plan_path(tag)))
 
 

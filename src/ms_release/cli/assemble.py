@@ -1,4 +1,4 @@
-"""`assemble`: in the publishing run, before the approval: fetch the sealed candidates and lay out `dist/`. Signs nothing."""
+"""`assemble`: in the publishing run, before the approval: fetch the sealed candidates, lay out `dist/`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def _fresh(dist: Path) -> Path:
     from ms_release.errors import UsageError
 
     if dist.exists() and any(dist.iterdir()):
-        raise UsageError(f"{dist} is not empty", remedy="Name a new directory: a release is never laid out over another.")
+        raise UsageError(
+            f"{dist} is not empty", remedy="Name a new directory: a release is never laid out over another."
+        )
     (dist / CANDIDATES).mkdir(parents=True)
     return dist
 

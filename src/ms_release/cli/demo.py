@@ -48,7 +48,7 @@ def _tell(root: Path, output: Output) -> None:
     from ms_release.forge.world import EXAMPLE, add_later_work
 
     output.data(BEGIN)
-    with open_rehearsal(root, None) as rehearsal:
+    with open_rehearsal(root, "content", None) as rehearsal:
         output.data("── The first release " + "─" * 59)
         first = run_train(rehearsal, output, "beta", yes=True)
         output.data("\n── Work goes on: two commits in core, one in plugin-bitwig, one in loader " + "─" * 6)

@@ -31,7 +31,7 @@ def plan(settings: Settings, out: str | None, **options: Any) -> None:
 
     session = Session(settings, "content")
     intent = make_intent(options)
-    found = Planner(session, intent, parse_pairs(options["refs"], "--ref")).plan()
+    found = Planner(session, intent, parse_pairs(options["refs"], "--ref"), replan=True).plan()
     match found:
         case Nothing():
             settings.output.data(f"nothing to release: {found.tag} is exactly what would be released now")

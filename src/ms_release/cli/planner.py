@@ -20,7 +20,7 @@ from ms_release.core.plan import MAX_BYTES, PlanFile, ledger_path, make_file, pa
 from ms_release.core.planning import Draft, Intent, Parts, Previous
 from ms_release.core.plausible import blocking, implausible
 from ms_release.core.train import Train, candidate_questions
-from ms_release.errors import BlockedError, DamagedError, UsageError
+from ms_release.errors import BlockedError, DamagedError, StalePlanError, UsageError
 from ms_release.ports import Reader
 
 NOTES_LIMIT = 100_000
@@ -51,10 +51,14 @@ class Nothing:
 
 
 class Planner:
-    """Makes one plan from one intent; `refs` puts other branches in the place of the configured ones."""
+    """Makes one plan from one intent; `refs` puts other branches in the place of the configured ones.
 
-    def __init__(self, session: Session, intent: Intent, refs: dict[str, str]) -> None:
+    `replan`: past a release that can never be published any more, make a new one instead of stopping.
+    """
+
+    def __init__(self, session: Session, intent: Intent, refs: dict[str, str], *, replan: bool) -> None:
         self._session = session
+        self._replan = replan
         self._config: Config = _with_refs(session.config, session.product, refs)
         self._product: Product = self._config.product(session.product.id)
         self._intent = intent
@@ -94,7 +98,12 @@ class Planner:
         return before.tag
 
     def _unfinished(self, plans: dict[str, str]) -> Continued | None:
-        """The oldest release of this channel that is under way and can still be published."""
+        """The oldest release of this channel that is under way and can still be published.
+
+        Where there is only one that cannot, `plan` goes past its version; the other verbs stop and say why, because a
+        new plan is a new decision. Raises StalePlanError then.
+        """
+        dead: dict[str, str] = {}
         for tag in plans:
             goal = self._train(plans, tag)
             if goal.plan.channel != self._intent.channel or goal.plan.product != self._product.id:
@@ -105,7 +114,15 @@ class Planner:
             why = unfinished.why_dead(goal, facts)
             if not why:
                 return Continued(goal, facts)
-            self._session.output.say(f"{tag} cannot be published any more ({why}): its version is burned")
+            dead[tag] = why
+        for tag, why in dead.items():
+            cause = f"{tag} cannot be published any more ({why})"
+            if not self._replan:
+                again = f"ms release {self._product.id} plan --channel {self._intent.channel} --auto"
+                raise StalePlanError(
+                    cause, remedy="Nothing of it is published; its version is burned. Plan again.", next_command=again
+                )
+            self._session.output.say(f"{cause}: its version is burned")
         return None
 
     def _train(self, plans: dict[str, str], tag: str) -> Train:

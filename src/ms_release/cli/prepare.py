@@ -15,8 +15,8 @@ from ms_release.cli.options import train_options
 def prepare(settings: Settings, **options: Any) -> None:
     """Build missing candidates and bring the plan into the home repository.
 
-    Dispatches what is not built yet, opens the release pull request, and merges it once its checks are green. Nothing is
-    published. Stopped anywhere, the same command goes on.
+    Dispatches what is not built yet, opens the release pull request, and merges it once its checks are green. Nothing
+    is published. Stopped anywhere, the same command goes on.
 
     \b
     Examples:

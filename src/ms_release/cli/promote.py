@@ -43,7 +43,7 @@ def promote(settings: Settings, tag: str, plan_digest: str, seal: str, directory
     dist = Path(directory)
     _check_bytes(merged, dist, seal)
     reader = session.reader
-    _check_approval(session, merged, reader, seal)
+    _check_approval(merged, reader, seal)
     _sign(session, dist)
     promotion = Promotion(merged.goal, merged.release_commit, seal, _body(merged, seal), _files(dist))
     operation = Operation(_Sight(reader, promotion), session.writer(dist), session.clock, session.output)
@@ -70,7 +70,7 @@ class _Sight:
         return facts
 
     def answer(self, facts: Observation, ask: Ask) -> Observation:
-        raise AssertionError(f"promotion needs no {ask.what}")
+        raise AssertionError(f"promotion of {facts.home.slug} needs no {ask.what}")
 
     def changed(self, watch: Watch) -> bool:
         raise AssertionError(f"promotion waits for nothing, not for {watch.kind}")
@@ -88,20 +88,26 @@ def _check_bytes(merged: Merged, dist: Path, seal: str) -> None:
     candidates = {repo: candidate for repo, (candidate, _) in sealed.items()}
     problems = list(compare_origin(product, candidates, contents(product, dist)))
     if problems:
-        raise IntegrityError(f"dist is not what was sealed: {problems[0]}", remedy="Nothing was published. Assemble again.")
+        raise IntegrityError(
+            f"dist is not what was sealed: {problems[0]}", remedy="Nothing was published. Assemble again."
+        )
 
 
-def _check_approval(session: Session, merged: Merged, reader: GitHubReader, seal: str) -> None:
+def _check_approval(merged: Merged, reader: GitHubReader, seal: str) -> None:
     from ms_release.core.approval import check_approvals
     from ms_release.core.train import run_title
     from ms_release.errors import BlockedError, UsageError
 
     number = os.environ.get("GITHUB_RUN_ID", "")
     if not number.isdigit():
-        raise UsageError("this is no workflow run", remedy="`promote` runs in the publishing workflow only; start it by `publish`.")
+        raise UsageError(
+            "this is no workflow run", remedy="`promote` runs in the publishing workflow only; start it by `publish`."
+        )
     facts, run = reader.look_at_run(merged.goal, int(number))
     if run.title != run_title(merged.goal.plan, merged.goal.file.digest, seal):
-        raise BlockedError("this run was started under another name than its plan and seal", remedy="Start it by `publish`.")
+        raise BlockedError(
+            "this run was started under another name than its plan and seal", remedy="Start it by `publish`."
+        )
     problems = list(check_approvals(merged.goal, facts, run))
     if problems:
         raise BlockedError(problems[0], remedy="Nothing was published. Another release manager must approve it.")
@@ -114,9 +120,14 @@ def _sign(session: Session, dist: Path) -> None:
 
     seed = os.environ.get("MS_MANIFEST_KEY", "")
     if not seed:
-        raise CredentialError("there is no signing key", remedy="Give the environment's secret MS_MANIFEST_KEY to this job.")
+        raise CredentialError(
+            "there is no signing key", remedy="Give the environment's secret MS_MANIFEST_KEY to this job."
+        )
     if public_of(seed) != session.config.policy.manifest_key:
-        raise IntegrityError("the signing key is not the pinned one", remedy="Compare MS_MANIFEST_KEY with manifest_key in the configuration.")
+        raise IntegrityError(
+            "the signing key is not the pinned one",
+            remedy="Compare MS_MANIFEST_KEY with manifest_key in the configuration.",
+        )
     (dist / SIGNATURE).write_text(sign(seed, (dist / MANIFEST).read_bytes()))
 
 

@@ -41,7 +41,7 @@ def exit_codes() -> dict[int, list[str]]:
         parent = waiting.pop(0)
         waiting += parent.__subclasses__()
         code = parent.exit_code
-        if parent.__name__ not in ("MsError", "Interrupted"):
+        if parent.__module__ == errors.__name__ and parent.__name__ not in ("MsError", "Interrupted"):
             meanings.setdefault(code, []).append((parent.__doc__ or "").splitlines()[0])
     return dict(sorted(meanings.items()))
 

@@ -1,4 +1,4 @@
-"""A rehearsal: a world on disk, its forge, and people who type the real commands against it as processes of their own."""
+"""A rehearsal: a world on disk, its forge, and people who type the real commands as processes of their own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ms_release.config import DEFAULT_FILE
-from ms_release.errors import MachineError
+from ms_release.config import DEFAULT_FILE, parse
+from ms_release.errors import UsageError
 
 if TYPE_CHECKING:
     from ms_release.forge.serve import Server
 
 KINDS = ("rest", "graphql", "git", "asset", "poll")
-HOME = "midi-studio/distribution"
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,34 @@ class Verb:
 class Rehearsal:
     """One world being rehearsed in. Runs that the forge starts meanwhile count for the command that waits for them."""
 
-    def __init__(self, root: Path, server: Server, home: str = HOME) -> None:
+    def __init__(self, root: Path, server: Server, product: str) -> None:
         self.root = root
         self.server = server
-        self.home = home
+        self.product = product
         self.verbs: list[Verb] = []
+        self.home, text = self._find_home()
+        self.config = parse(text)
+        self.operator.mkdir(exist_ok=True)
+        (self.operator / DEFAULT_FILE).write_text(text)
+
+    def people(self) -> tuple[str, str]:
+        """Who operates and who approves: the first maintainer, and the first release manager who is somebody else."""
+        operator = next(iter(self._members(self.config.roles.maintainers)), None)
+        managers = (login for login in self._members(self.config.roles.release_managers) if login != operator)
+        approver = next(managers, None)
+        if operator is None or approver is None:
+            raise UsageError("this world has no two people to release", remedy="Give its teams different members.")
+        return operator, approver
+
+    def _members(self, team: str) -> list[str]:
+        return list((self.server.forge.store.get("team", team) or {"members": []})["members"])
+
+    def _find_home(self) -> tuple[str, str]:
+        for repo in self.server.forge.store.find("repo"):
+            text = self._git(repo["full_name"], "show", f"{repo['default_branch']}:{DEFAULT_FILE}")
+            if text:
+                return repo["full_name"], text
+        raise UsageError(f"no repository of this world holds {DEFAULT_FILE}", remedy="Add it to its home repository.")
 
     @property
     def operator(self) -> Path:
@@ -50,10 +72,10 @@ class Rehearsal:
         return self.root / "operator"
 
     def run(self, who: str, *arguments: str, typed: str = "", show: bool = False) -> Verb:
-        """Type `ms release …` as somebody, with nothing of this machine's own credentials in reach."""
+        """Type `ms release PRODUCT …` as somebody, with nothing of this machine's own credentials in reach."""
         before, started = self.counts(), time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "ms_release", "release", *arguments, "--json"],
+            [sys.executable, "-P", "-m", "ms_release", "release", self.product, *arguments, "--json"],
             cwd=self.operator,
             env=self.environment(who),
             input=typed,
@@ -65,8 +87,9 @@ class Rehearsal:
         after = self.counts()
         asked = {kind: after[kind] - before[kind] for kind in KINDS}
         document = json.loads(done.stdout) if done.stdout.strip() else {}
-        name = " ".join(a for a in arguments if not a.startswith("-"))
-        verb = Verb(name, done.returncode, round(time.monotonic() - started, 2), asked, document, done.stderr or "")
+        verb = Verb(
+            arguments[0], done.returncode, round(time.monotonic() - started, 2), asked, document, done.stderr or ""
+        )
         self.verbs.append(verb)
         return verb
 
@@ -79,11 +102,17 @@ class Rehearsal:
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(home),
             "LANG": "C.UTF-8",
-            "GH_TOKEN": f"{who}-token",
+            "GH_TOKEN": self._token(who),
             "GITHUB_API_URL": f"{url}/api/v3",
             "GITHUB_GRAPHQL_URL": f"{url}/api/graphql",
             "GITHUB_SERVER_URL": url,
         }
+
+    def _token(self, who: str) -> str:
+        held = self.server.forge.store.find("token", login=who)
+        if not held:
+            raise UsageError(f"@{who} has no token in this world", remedy="Give every person who acts a token.")
+        return str(held[0]["token"])
 
     def counts(self) -> dict[str, int]:
         """Requests answered so far, by kind."""
@@ -94,20 +123,11 @@ class Rehearsal:
 
     def file(self, path: str) -> str | None:
         """A file of the home repository's default branch."""
-        found = self._git("show", f"main:{path}")
-        return found or None
+        return self._git(self.home, "show", f"{self.config.repo_of(self.home).branch}:{path}") or None
 
-    def fetch_configuration(self) -> None:
-        """Give the operator the configuration that counts."""
-        self.operator.mkdir(exist_ok=True)
-        text = self.file(DEFAULT_FILE)
-        if text is None:
-            raise MachineError(f"{self.home} of this world holds no {DEFAULT_FILE}", remedy="Add it to the world.")
-        (self.operator / DEFAULT_FILE).write_text(text)
-
-    def _git(self, *arguments: str) -> str:
+    def _git(self, repo: str, *arguments: str) -> str:
         done = subprocess.run(
-            ["git", "--git-dir", str(self.server.forge.git_dir(self.home)), *arguments],
+            ["git", "--git-dir", str(self.server.forge.git_dir(repo)), *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -116,8 +136,8 @@ class Rehearsal:
 
 
 @contextmanager
-def open_rehearsal(root: Path, world: Path | None) -> Iterator[Rehearsal]:
-    """Serve the world in a directory, made first where there is none."""
+def open_rehearsal(root: Path, product: str, world: Path | None) -> Iterator[Rehearsal]:
+    """Serve the world in a directory, made first where there is none, to rehearse one product in it."""
     from ms_release.forge.serve import Server
     from ms_release.forge.world import EXAMPLE, build, is_made
 
@@ -128,8 +148,6 @@ def open_rehearsal(root: Path, world: Path | None) -> Iterator[Rehearsal]:
     server = Server(data)
     server.start()
     try:
-        rehearsal = Rehearsal(root, server)
-        rehearsal.fetch_configuration()
-        yield rehearsal
+        yield Rehearsal(root, server, product)
     finally:
         server.stop()

@@ -19,14 +19,22 @@ if TYPE_CHECKING:
     from ms_release.cli.output import Output
     from ms_release.cli.rehearsal import Rehearsal, Verb
 
-OPERATOR, APPROVER = "alice", "bob"
-
 
 @click.command()
 @click.option("--channel", type=click.Choice(["stable", "beta"]), default="beta", help="The channel to rehearse.")
 @click.option("--product", type=click.Choice(["content"]), default="content", help="The product to rehearse.")
-@click.option("--world", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="The world to rehearse in (default: the example organisation).")
-@click.option("--keep", metavar="DIR", type=click.Path(file_okay=False), help="Keep the world here; the same command resumes in it.")
+@click.option(
+    "--world",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="The world to rehearse in (default: the example organisation).",
+)
+@click.option(
+    "--keep",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Keep the world here; the same command resumes in it.",
+)
 @click.option("--yes", is_flag=True, help="Let the second person approve without asking.")
 @standard_options
 def rehearse(settings: Settings, channel: str, product: str, world: str | None, keep: str | None, yes: bool) -> None:
@@ -48,66 +56,70 @@ def rehearse(settings: Settings, channel: str, product: str, world: str | None, 
         directory = Path(root).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         settings.output.say(f"making the world, or finding it, in {directory}")
-        with open_rehearsal(directory, Path(world) if world else None) as rehearsal:
+        with open_rehearsal(directory, product, Path(world) if world else None) as rehearsal:
             settings.output.document(run_train(rehearsal, settings.output, channel, yes=yes))
 
 
 def run_train(rehearsal: Rehearsal, output: Output, channel: str, *, yes: bool) -> dict[str, Any]:
     """One release from plan to verify, as two people do it. Raises what the failing command ended with."""
     how = ("--channel", channel, "--auto")
-    predicted = _plan(rehearsal, output, how)
-    start = len(rehearsal.server.forge.store.effects()) if predicted is not None else 0
-    _step(rehearsal, output, OPERATOR, "prepare", *how, "--watch")
-    waiting = _step(rehearsal, output, OPERATOR, "publish", *how, allowed=(0, 4))
+    operator, approver = rehearsal.people()
+    _plan(rehearsal, output, channel, operator)
+    _step(rehearsal, output, operator, "prepare", *how, "--watch")
+    waiting = _step(rehearsal, output, operator, "publish", *how, allowed=(0, 4))
     if waiting.document.get("nothing"):
         output.data("nothing to release: the newest release is exactly what would be released now")
         return {"verbs": _verbs(rehearsal), "nothing": True}
-    tag = _remember(rehearsal, channel, predicted, start)["tag"]
+    tag = _remembered(rehearsal, channel)["tag"]
     if waiting.exit == 4:
-        _approve(rehearsal, output, tag, yes=yes)
-        _step(rehearsal, output, OPERATOR, "publish", *how, "--watch")
-    _step(rehearsal, output, OPERATOR, "content", "verify", tag)
+        _approve(rehearsal, output, approver, tag, yes=yes)
+        _step(rehearsal, output, operator, "publish", *how, "--watch")
+    _step(rehearsal, output, operator, "verify", tag)
     return _report(rehearsal, output, tag, channel)
 
 
-def _plan(rehearsal: Rehearsal, output: Output, how: tuple[str, ...]) -> list[str] | None:
-    """The effects that the plan foretells; None when a release is already under way or nothing is to be released."""
-    verb = _step(rehearsal, output, OPERATOR, "plan", *how, allowed=(0, 4))
-    return list(verb.document["actions"]) if "actions" in verb.document else None
+def _plan(rehearsal: Rehearsal, output: Output, channel: str, operator: str) -> None:
+    """Plan, and keep what the plan foretells beside the world, so that a resumed rehearsal can still compare."""
+    start = len(rehearsal.server.forge.store.effects())
+    verb = _step(rehearsal, output, operator, "plan", "--channel", channel, "--auto", allowed=(0, 4))
+    if "actions" in verb.document:
+        kept = {"tag": verb.document["tag"], "predicted": verb.document["actions"], "start": start}
+        _memory(rehearsal, channel).write_text(json.dumps(kept))
 
 
-def _remember(rehearsal: Rehearsal, channel: str, predicted: list[str] | None, start: int) -> dict[str, Any]:
-    """What the plan foretold, kept beside the world, so that a resumed rehearsal can still compare."""
-    from ms_release.core.version import parse_tag
+def _memory(rehearsal: Rehearsal, channel: str) -> Path:
+    return rehearsal.root / f"rehearsal-{channel}.json"
 
-    file = rehearsal.root / f"rehearsal-{channel}.json"
-    if predicted is not None:
-        tag = next(key.split()[-1] for key in predicted if key.startswith("publish "))
-        file.write_text(json.dumps({"tag": tag, "predicted": predicted, "start": start}))
+
+def _remembered(rehearsal: Rehearsal, channel: str) -> dict[str, Any]:
+    file = _memory(rehearsal, channel)
+    if not file.exists():
+        raise BlockedError(
+            f"what goes on in {rehearsal.root} was not started by a rehearsal", remedy="Use another directory."
+        )
     kept: dict[str, Any] = json.loads(file.read_text())
-    assert parse_tag(kept["tag"]) is not None
     return kept
 
 
-def _approve(rehearsal: Rehearsal, output: Output, tag: str, *, yes: bool) -> None:
+def _approve(rehearsal: Rehearsal, output: Output, approver: str, tag: str, *, yes: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise WaitingError(
-                f"{tag} waits for the approval of @{APPROVER}",
+                f"{tag} waits for the approval of @{approver}",
                 remedy="Approve it (--yes lets the second person do it), then run the same command again.",
                 next_command=f"ms release rehearse --yes --keep {rehearsal.root}",
             )
-        sys.stderr.write(f"\nYou are now @{APPROVER}, a release manager. Type {tag} to approve: ")
+        sys.stderr.write(f"\nYou are now @{approver}, a release manager. Type {tag} to approve: ")
         sys.stderr.flush()
         if sys.stdin.readline().strip() != tag:
             raise BlockedError(f"{tag} was not approved", remedy="Run the same command again.")
-    _step(rehearsal, output, APPROVER, "content", "approve", tag, typed=f"{tag}\n")
+    _step(rehearsal, output, approver, "approve", tag, typed=f"{tag}\n")
 
 
 def _step(
     rehearsal: Rehearsal, output: Output, who: str, *arguments: str, allowed: tuple[int, ...] = (0,), typed: str = ""
 ) -> Verb:
-    shown = " ".join(("ms release", *arguments))
+    shown = " ".join(("ms release", rehearsal.product, *arguments))
     output.data(f"\n@{who} $ {shown}")
     verb = rehearsal.run(who, *arguments, typed=typed, show=not output.as_json)
     _tell(output, verb.document)
@@ -124,7 +136,9 @@ def _tell(output: Output, document: dict[str, Any]) -> None:
     for pin in document.get("pins", ()):
         output.data(f"  {pin['repo']:<14} {pin['sha'][:7]}  {pin['select']:<12} {terminal_line(pin['reason'])}")
     if "actions" in document and "plan" in document:
-        output.data(f"  plan {document['digest'][:16]}…: {len(document['actions'])} effects foretold, every gate passed")
+        output.data(
+            f"  plan {document['digest'][:16]}…: {len(document['actions'])} effects foretold, every gate passed"
+        )
     if "approved_by" in document:
         output.data(f"  approved plan {document['plan'][:16]}… under seal {document['seal'][:16]}…")
     for release in document.get("releases", ()):
@@ -141,7 +155,7 @@ def _report(rehearsal: Rehearsal, output: Output, tag: str, channel: str) -> dic
     from ms_release.cli.effects import performed_keys
     from ms_release.core.plan import ledger_path
 
-    kept = _remember(rehearsal, channel, None, 0)
+    kept = _remembered(rehearsal, channel)
     performed = performed_keys(rehearsal.server.forge.store, rehearsal.home, kept["start"])
     text = rehearsal.file(ledger_path(tag))
     if text is None:
@@ -149,7 +163,7 @@ def _report(rehearsal: Rehearsal, output: Output, tag: str, channel: str) -> dic
     entry = json.loads(text)
     same = sorted(kept["predicted"]) == sorted(performed)
     output.data(
-        f"\n{tag} is published: {len(performed)} effects, {'exactly those that the plan foretold' if same else 'NOT those that the plan foretold'}"
+        f"\n{tag} is published: {len(performed)} effects, {'exactly' if same else 'NOT'} those that the plan foretold"
     )
     return {
         "verbs": _verbs(rehearsal),

@@ -53,7 +53,7 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
         if any(options[name] for name in choosing):
             raise UsageError("a plan file already says channel, version and commits", remedy="Use --plan alone.")
         return read_plan(options["plan_file"], session, read_notes(options["notes_file"])), None
-    found = Planner(session, make_intent(options), parse_pairs(options["refs"], "--ref")).plan()
+    found = Planner(session, make_intent(options), parse_pairs(options["refs"], "--ref"), replan=False).plan()
     match found:
         case Nothing():
             return f"nothing to release: {found.tag} is exactly what would be released now"
@@ -64,7 +64,9 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
             if blocking := found.draft.blocking:
                 first = blocking[0]
                 raise BlockedError(
-                    f"{first.code} {first.subject}: {first.message}", remedy=first.remedy, next_command="ms release plan --channel beta --auto"
+                    f"{first.code} {first.subject}: {first.message}",
+                    remedy=first.remedy,
+                    next_command="ms release plan --channel beta --auto",
                 )
             session.output.say(f"planned {found.goal.plan.tag}, plan {found.goal.file.digest[:12]}")
             return found.goal, None if has_branch(found.goal, found.facts) else untouched(found.goal, found.facts)
@@ -115,7 +117,9 @@ def _dry_run(settings: Settings, goal: Train, sight: TrainSight, decide: Decider
         return assume(facts, wait, goal) if wait.awaited in ("candidates", "checks") else None
 
     actions, end = foresee(sight, lambda facts: decide(goal, facts), assumed)
-    settings.output.data("\n".join((f"{goal.plan.tag}: what would happen", *action_lines(actions), f"  then: {_words(end)}")))
+    settings.output.data(
+        "\n".join((f"{goal.plan.tag}: what would happen", *action_lines(actions), f"  then: {_words(end)}"))
+    )
     settings.output.document({"tag": goal.plan.tag, "actions": [each.key for each in actions], "then": _words(end)})
 
 

@@ -91,9 +91,7 @@ def _pins_green(subject: Subject) -> Iterator[Finding]:
         if pin.stands_on_evidence and problem.startswith(("missing", "unknown")):
             problem = ""
         if missing:
-            yield Finding(
-                "PIN_GREEN", pin.repo, "FAIL", f"no evidence for {min(missing)[0]}", "Pin a green commit."
-            )
+            yield Finding("PIN_GREEN", pin.repo, "FAIL", f"no evidence for {min(missing)[0]}", "Pin a green commit.")
         elif problem.startswith("unknown"):
             yield Finding("PIN_GREEN", pin.repo, "UNKNOWN", f"{pin.sha[:7]}: {problem}", "Check read access.")
         elif problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ms_release.core import action, train
-from ms_release.core.action import Act, Action, Wait
+from ms_release.core.action import Act, Action, Next, Wait
 from ms_release.core.foretell import Outcome, assume, foretell
 from ms_release.core.ledger import evidence_change
 from ms_release.core.observation import ChangeFacts, Observation
@@ -23,8 +23,10 @@ def predict(goal: Train, facts: Observation) -> tuple[Action, ...]:
     """
     actions: list[Action] = []
     facts = replace(untouched(goal, facts), runs=(), candidate_runs={})
+    step: Next | None = None
     while True:
-        step = next_publish(goal, facts)
+        before, step = step, next_publish(goal, facts)
+        assert step != before, f"{step} changes nothing"
         if isinstance(step, Act):
             actions += step.actions
             for each in step.actions:

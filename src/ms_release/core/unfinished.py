@@ -11,11 +11,14 @@ from ms_release.core.version import parse_tag
 
 
 def open_tags(facts: Observation) -> tuple[str, ...]:
-    """Tags with a plan merged or on its branch, and no published release; lowest first."""
-    published = {r.tag for r in facts.home.releases if not r.draft}
-    known = {*facts.home.plans, *(b.removeprefix("release/") for b in facts.home.branches)} - published
+    """Tags with a plan merged or on its branch, and no published release; lowest first.
+
+    A version below the newest published one of its channel is not under way any more: another one took its place.
+    """
+    published = {v for v in (parse_tag(r.tag) for r in facts.home.releases if not r.draft) if v is not None}
+    known = {*facts.home.plans, *(b.removeprefix("release/") for b in facts.home.branches)}
     versions = sorted(v for v in map(parse_tag, known) if v is not None)
-    return tuple(v.tag for v in versions)
+    return tuple(v.tag for v in versions if all(v > other for other in published if other.channel == v.channel))
 
 
 def unrecorded_tags(facts: Observation) -> tuple[str, ...]:

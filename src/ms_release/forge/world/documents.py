@@ -57,7 +57,7 @@ def put_app(forge: Forge, body: dict[str, Any]) -> None:
 
 def _token(forge: Forge, value: str, login: str, **limits: Any) -> None:
     bare = {"login": login, "kind": "classic", "repos": None, "permissions": None, "expires_at": None, "run_id": None}
-    forge.store.put("token", value, {**bare, **limits})
+    forge.store.put("token", value, {**bare, **limits, "token": value})
 
 
 def put_repository(forge: Forge, repo: Repository, values: Mapping[str, str]) -> None:
