@@ -344,6 +344,7 @@ def ended_badly_in_words(case: Case, organisation: Organisation, folder: Path, n
 ALL = {**COMMAND_LINE, **PLAN_FILES, **CONFIGURATION, **FORGES}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ALL)
 def test_bad_input_is_named_and_changes_nothing(
     name: str, organisation: Organisation, planned: bytes, names: dict[str, str], request: pytest.FixtureRequest

@@ -280,7 +280,8 @@ def test_documents_say_what_the_file_says(tmp_path: Path) -> None:
     with built(make(tmp_path, text, {"key.pem": "PEM"}), tmp_path / "root") as forge:
         get: Any = forge.store.get
         assert get("token", "ann-token") == {
-            "login": "ann", "kind": "classic", "repos": None, "permissions": None, "expires_at": None, "run_id": None
+            "token": "ann-token", "login": "ann", "kind": "classic",
+            "repos": None, "permissions": None, "expires_at": None, "run_id": None,
         }  # fmt: skip
         fine = get("token", "fine")
         assert (fine["repos"], fine["permissions"]) == (["o/r"], {"contents": "write"})

@@ -81,7 +81,7 @@ def test_a_whole_release_in_one_document_and_then_nothing_more(kept: Kept) -> No
     assert code == 0, errors
     assert document["nothing"] is True
     assert kept.effects() == before
-    with open_rehearsal(kept.root, None) as world:
+    with open_rehearsal(kept.root, "content", None) as world:
         verified = world.run("carol", "verify")
         assert verified.exit == 0, verified.errors
         assert [release["tag"] for release in verified.document["releases"]] == [FIRST]
