@@ -165,7 +165,7 @@ def test_the_way_out_of_the_gravest_problem_is_kept() -> None:
     facts = with_repos(loader=(commit("loader-1", PENDING),), core=(commit("core-1", RED), commit("core-0")))
     with pytest.raises(BlockedError) as caught:
         pins(facts)
-    assert f"--repo core={sha('core-0')}" in caught.value.next_command
+    assert f"--repo core={sha('core-0')}" in caught.value.remedy
 
 
 def test_a_promotion_takes_the_pins_of_the_beta_as_they_are() -> None:

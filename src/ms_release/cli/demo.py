@@ -98,7 +98,8 @@ def _show(output: Output, command: list[str], directory: Path) -> None:
     output.data(f"\n@user $ {shown}")
     quiet = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_ADVICE": "0"}
     done = subprocess.run(command, cwd=directory, env=quiet, capture_output=True, text=True, check=False)
-    output.data("\n".join(f"  {line}" for line in done.stdout.splitlines()))
+    if done.stdout:
+        output.data("\n".join(f"  {line}" for line in done.stdout.splitlines()))
     if done.returncode:
         raise IntegrityError(f"`{shown}` failed: {done.stderr.strip()}", remedy="This is a bug.")
 

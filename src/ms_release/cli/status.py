@@ -75,7 +75,7 @@ def _under_way(session: Session, tag: str) -> dict[str, Any]:
             "started",
             "its branch exists, its plan is not committed yet",
             "whoever started it",
-            "ms release prepare --channel beta --auto",
+            f"ms release {session.product.id} prepare --channel {_channel(tag)} --auto",
         )
     goal = Train(session.config, session.product, parse_file(text.encode(), plan_path(tag)))
     facts = reader.look(goal)
@@ -105,6 +105,10 @@ def _describe(session: Session, tag: str, step: Next, again: str, planner: str) 
 
 def _row(session: Session, tag: str, state: str, reason: str, who: str, command: str) -> dict[str, Any]:
     return {"product": session.product.id, "tag": tag, "state": state, "reason": reason, "who": who, "next": command}
+
+
+def _channel(tag: str) -> str:
+    return "beta" if "-beta." in tag else "stable"
 
 
 def _text(row: dict[str, Any]) -> str:

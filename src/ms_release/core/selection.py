@@ -93,15 +93,11 @@ def _head(repo: Repo, facts: RepoFacts) -> Pin:
         )
     green = next((c for c in facts.commits if not judge(c, repo.checks)[0]), None)
     newest = (
-        f"The newest green commit is {green.sha[:7]} ({green.subject})."
+        f"The newest green commit is {green.sha[:7]} ({green.subject}): to pin it, add --repo {repo.id}={green.sha}."
         if green
         else f"None of the last {len(facts.commits)} commits is green."
     )
-    raise BlockedError(
-        f"{repo.id}: the tip {tip.sha[:7]} is not green ({problem})",
-        remedy=newest,
-        next_command=f"ms release plan --channel beta --auto --repo {repo.id}={green.sha}" if green else "",
-    )
+    raise BlockedError(f"{repo.id}: the tip {tip.sha[:7]} is not green ({problem})", remedy=newest)
 
 
 def _latest_green(repo: Repo, facts: RepoFacts, reason: str) -> Pin:
