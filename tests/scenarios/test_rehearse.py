@@ -45,6 +45,10 @@ class Kept:
         finally:
             store.close()
 
+    def deeds(self) -> list[dict[str, Any]]:
+        """Effects without the ends of runs: one that the stopping forge cut off ends when it is served again."""
+        return [effect for effect in self.effects() if effect["verb"] != "complete_run"]
+
 
 @pytest.fixture
 def kept(saved: Saved, tmp_path: Path) -> Kept:
@@ -76,11 +80,11 @@ def test_a_whole_release_in_one_document_and_then_nothing_more(kept: Kept) -> No
         assert set(verb["requests"]) == set(KINDS)
         assert verb["seconds"] > 0
 
-    before = kept.effects()
+    before = kept.deeds()
     code, document, errors = kept.rehearse("--yes")
     assert code == 0, errors
     assert document["nothing"] is True
-    assert kept.effects() == before
+    assert kept.deeds() == before
     with open_rehearsal(kept.root, "content", None) as world:
         verified = world.run("carol", "verify")
         assert verified.exit == 0, verified.errors
