@@ -110,20 +110,17 @@ def test_equal_content_makes_equal_archives(tmp_path: Path) -> None:
     digest = hashlib.sha256((tmp_path / "1.zip").read_bytes()).hexdigest()
     assert digest == "93945cea41386a9564cac6cfbc70941a1f66e16b3bab4cce690711e6995dfe43"
     assert archives.list_zip(tmp_path / "1.zip") == [("a.bin", 3), ("b.bin", 3000)]
-    written = archives.extract_zip(tmp_path / "1.zip", tmp_path / "out")
-    assert [path.read_bytes() for path in written] == [b"one", b"two" * 1000]
+    digests = {"a.bin": hashlib.sha256(b"one").hexdigest(), "b.bin": hashlib.sha256(b"two" * 1000).hexdigest()}
+    assert archives.hash_zip(tmp_path / "1.zip") == digests
     with zipfile.ZipFile(tmp_path / "1.zip") as archive:
         assert archive.testzip() is None
 
 
-def test_an_archive_is_not_written_over_nor_into_something(tmp_path: Path) -> None:
+def test_an_archive_is_not_written_over_something(tmp_path: Path) -> None:
     what = members(tmp_path / "1", a=b"one")
     archives.reproducible_zip(tmp_path / "1.zip", what)
     with pytest.raises(MachineError):
         archives.reproducible_zip(tmp_path / "1.zip", what)
-    (tmp_path / "out").mkdir()
-    with pytest.raises(MachineError):
-        archives.extract_zip(tmp_path / "1.zip", tmp_path / "out")
 
 
 BAD_NAMES = [
@@ -142,8 +139,7 @@ def test_unsafe_names_are_refused_both_ways(tmp_path: Path, name: str) -> None:
         archive.writestr("good", b"1")
         archive.writestr(name, b"1")
     with pytest.raises(IntegrityError):
-        archives.extract_zip(tmp_path / "given.zip", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        archives.hash_zip(tmp_path / "given.zip")
 
 
 @pytest.mark.parametrize("names", [["a", "a"], ["a", "A"], ["a", "a/b"], ["a/B", "A/b"]])
@@ -182,7 +178,7 @@ def test_caps_count_before_anything_is_unpacked(tmp_path: Path) -> None:
     build(path, info_of("a", method=zipfile.ZIP_DEFLATED), data=bytes(50_000_000))
     assert path.stat().st_size < 100_000
     with pytest.raises(IntegrityError, match="more than 1000000 bytes"):
-        archives.extract_zip(path, tmp_path / "out", archives.Limits(bytes=1_000_000))
+        archives.hash_zip(path, archives.Limits(bytes=1_000_000))
     build(path, *(info_of(f"f{n}") for n in range(11)))
     with pytest.raises(IntegrityError, match="more than 10 files"):
         archives.list_zip(path, archives.Limits(files=10))
@@ -199,8 +195,7 @@ def test_a_liar_about_its_size_is_caught(tmp_path: Path) -> None:
     raw = build(path, info_of("a", method=zipfile.ZIP_DEFLATED), data=bytes(50_000_000))
     path.write_bytes(patched(raw, b"PK\x01\x02", 24, struct.pack("<L", 10)))
     with pytest.raises(IntegrityError, match="damaged"):
-        archives.extract_zip(path, tmp_path / "out", archives.Limits(bytes=1000))
-    assert sum(file.stat().st_size for file in (tmp_path / "out").iterdir()) <= 10
+        archives.hash_zip(path, archives.Limits(bytes=1000))
 
 
 def damage(raw: bytes, how: str) -> bytes:
@@ -231,12 +226,10 @@ HOW = ["prefix", "suffix", "comment", "comment promised", "size too large",
 def test_a_damaged_or_ambiguous_archive_is_refused(tmp_path: Path, how: str) -> None:
     path = tmp_path / "x.zip"
     raw = build(path, info_of("a"), info_of("b"))
-    archives.extract_zip(path, tmp_path / "good")
+    archives.hash_zip(path)
     path.write_bytes(damage(raw, how))
     with pytest.raises(IntegrityError, match="not an archive to trust"):
-        archives.extract_zip(path, tmp_path / "out")
-    if how in ("encrypted", "packed as bzip2"):
-        assert not (tmp_path / "out").exists()
+        archives.hash_zip(path)
 
 
 def test_folders_in_an_archive_are_no_files(tmp_path: Path) -> None:
@@ -245,7 +238,7 @@ def test_folders_in_an_archive_are_no_files(tmp_path: Path) -> None:
         archive.writestr("dist/", b"")
         archive.writestr("dist/a", b"1")
     assert archives.list_zip(path) == [("dist/a", 1)]
-    assert archives.extract_zip(path, tmp_path / "out") == [tmp_path / "out" / "dist" / "a"]
+    assert archives.hash_zip(path) == {"dist/a": hashlib.sha256(b"1").hexdigest()}
 
 
 def test_a_missing_archive_is_this_machine(tmp_path: Path) -> None:

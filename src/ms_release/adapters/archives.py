@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,32 +64,29 @@ def list_zip(path: Path, limits: Limits = Limits()) -> list[tuple[str, int]]:
         return [(info.filename, info.file_size) for info in _members(path, archive, limits)]
 
 
-def extract_zip(path: Path, target: Path, limits: Limits = Limits()) -> list[Path]:
-    """Extract into a fresh directory; the files written. Nothing is written before the whole listing was checked.
+def hash_zip(path: Path, limits: Limits = Limits()) -> dict[str, str]:
+    """SHA-256 (hex) of every file in an archive, by name; nothing is written.
 
-    Raises IntegrityError for a hostile or damaged archive, MachineError when `target` exists or the disk fails.
+    Raises IntegrityError for a hostile or damaged archive, and for a member that is not what the listing promised.
     """
     with _opened(path) as archive:
         members = _members(path, archive, limits)
         try:
-            target.mkdir(parents=True)
-            return [_extract(archive, info, target) for info in members]
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            return {info.filename: _hash(archive, info) for info in members}
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise _refused(path, f"damaged: {error}") from error
-        except OSError as error:
-            raise MachineError(f"cannot extract to {target}: {error.strerror}", remedy="Check it.") from error
 
 
-def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> Path:
-    file_path = target / info.filename
-    file_path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(file_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-    # zipfile itself never gives more than the declared size, which `_members` has capped, and compares the CRC.
-    with os.fdopen(handle, "wb") as file, archive.open(info) as source:
-        shutil.copyfileobj(source, file, 1 << 20)
-        if file.tell() != info.file_size:
-            raise zipfile.BadZipFile(f"{info.filename} ends early")
-    return file_path
+def _hash(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    """zipfile itself never gives more than the declared size, which `_members` has capped, and compares the CRC."""
+    digest, size = hashlib.sha256(), 0
+    with archive.open(info) as source:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    if size != info.file_size:
+        raise zipfile.BadZipFile(f"{info.filename} ends early")
+    return digest.hexdigest()
 
 
 def _opened(path: Path) -> zipfile.ZipFile:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from ms_release.adapters.archives import list_zip, reproducible_zip
+from ms_release.adapters.archives import hash_zip, reproducible_zip
 from ms_release.adapters.files import digests, read_limited
 from ms_release.config import Product
 from ms_release.core.assembly import parts
@@ -48,16 +47,5 @@ def contents(product: Product, dist: Path) -> dict[str, dict[str, str]]:
     for asset in product.assets:
         file = dist / asset.filename
         if file.is_file():
-            found[asset.filename] = _members(file) if asset.members else {"": digests([file])[file]}
+            found[asset.filename] = hash_zip(file) if asset.members else {"": digests([file])[file]}
     return found
-
-
-def _members(file: Path) -> dict[str, str]:
-    names = [name for name, _ in list_zip(file)]
-    with zipfile.ZipFile(file) as bundle:
-        return {name: _digest(bundle, name) for name in names}
-
-
-def _digest(bundle: zipfile.ZipFile, name: str) -> str:
-    with bundle.open(name) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]

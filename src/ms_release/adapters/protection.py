@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from msgspec import Struct
 
 from ms_release.adapters.answers_graph import Camel, convert
 from ms_release.adapters.http import Client, Refused
+from ms_release.adapters.urls import segment
 from ms_release.core.observation import Environment, Rules
 
 
@@ -89,7 +88,7 @@ def classic_rules(rule: ClassicRule | None) -> Rules:
 
 def add_rulesets(client: Client, slug: str, branch: str, classic: Rules) -> Rules:
     """Classic protection and every active ruleset together: the layers add up (github-facts G40)."""
-    rules = convert(client.get(f"/repos/{slug}/rules/branches/{quote(branch, safe='')}").json, list[_Rule], "rulesets")
+    rules = convert(client.get(f"/repos/{slug}/rules/branches/{segment(branch)}").json, list[_Rule], "rulesets")
     types = {rule.type for rule in rules}
     checks = [r.parameters for r in rules if r.type == "required_status_checks" and r.parameters]
     return Rules(
@@ -104,7 +103,7 @@ def add_rulesets(client: Client, slug: str, branch: str, classic: Rules) -> Rule
 
 def read_environment(client: Client, slug: str, name: str) -> Environment | None:
     """The environment, or None when it is absent or not ours to see."""
-    path = f"/repos/{slug}/environments/{quote(name, safe='')}"
+    path = f"/repos/{slug}/environments/{segment(name)}"
     try:
         found = convert(client.get(path).json, _Environment, "the environment")
     except Refused as error:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 from collections.abc import Iterable
-from typing import TextIO
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -39,60 +37,6 @@ class Redactor:
     def text(self, text: str) -> str:
         """The text without the secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
-
-    def unfinished(self, text: str) -> int:
-        """How many characters at the end of `text` may be the beginning of a secret."""
-        best = 0
-        for form in self._forms:
-            for length in range(min(len(form) - 1, len(text)), best, -1):
-                if text.endswith(form[:length]):
-                    best = length
-                    break
-        return best
-
-    def install(self, stream: TextIO) -> TextIO:
-        """A stream that redacts before `stream` gets the text: `sys.stderr = redactor.install(sys.stderr)`."""
-        return _Redacted(stream, self)
-
-
-class _Redacted(io.TextIOBase, TextIO):
-    """Holds back an ending that may be the start of a secret, so that a secret in two writes is seen as well."""
-
-    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
-        self._stream = stream
-        self._redactor = redactor
-        self._held = ""
-
-    def write(self, text: str) -> int:
-        clean = self._redactor.text(self._held + text)
-        keep = self._redactor.unfinished(clean)
-        self._held = clean[len(clean) - keep :]
-        self._stream.write(clean[: len(clean) - keep])
-        return len(text)
-
-    def flush(self) -> None:
-        # Three characters tell nothing and a prompt must appear; a longer beginning of a secret stays inside.
-        if self._held and len(self._held) < 4:
-            self._stream.write(self._held)
-            self._held = ""
-        self._stream.flush()
-
-    def writable(self) -> bool:
-        return True
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._stream.encoding
-
-    @property
-    def errors(self) -> str | None:  # type: ignore[override]
-        return self._stream.errors
 
 
 def _forms(secret: str) -> set[str]:

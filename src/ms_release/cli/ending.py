@@ -90,7 +90,7 @@ def _show_machine(error: OSError, *, as_json: bool) -> None:
 def _show_bug(error: Exception, *, as_json: bool) -> None:
     """A bug: what happened in one line, and the traceback only with MS_DEBUG set."""
     if os.environ.get("MS_DEBUG"):
-        traceback.print_exception(error)
+        current().say_all("".join(traceback.format_exception(error)))
     bug = MsError(
         f"this is a bug of ms: {type(error).__name__}: {error}",
         remedy="Please report it with the output of the same command under MS_DEBUG=1. Running it again is safe.",

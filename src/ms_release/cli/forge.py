@@ -32,7 +32,8 @@ def forge() -> None:
 def serve(settings: Settings, data: str, world: str | None, port: int) -> None:
     """Serve the embedded forge on loopback until interrupted.
 
-    An empty data directory is filled with the example organisation or the given world.
+    An empty data directory is filled with the example organisation or the given world. The directory that
+    `rehearse --keep` left behind is served as it is.
 
     \b
     Example:
@@ -43,11 +44,15 @@ def serve(settings: Settings, data: str, world: str | None, port: int) -> None:
     from ms_release.forge.world import EXAMPLE, build, is_made
 
     root = Path(data)
+    if is_made(root / "forge"):  # what `rehearse --keep` leaves behind
+        root = root / "forge"
     if not is_made(root):
         settings.output.say(f"making the world in {root}")
         build(Path(world) if world else EXAMPLE, root)
     try:
         server = Server(root, port)
+    except BlockingIOError:
+        raise MachineError(f"{root} is being served already", remedy="Use that forge, or another directory.") from None
     except OSError as error:
         where = f"port {port}" if port else "the forge's port"
         raise MachineError(

@@ -58,6 +58,10 @@ class Output:
         if self.verbose >= 0:
             self._write(sys.stderr, f"  {terminal_line(text)}")
 
+    def say_all(self, text: str) -> None:
+        """Several lines for whoever looks for a bug."""
+        self._write(sys.stderr, terminal(text))
+
     def act(self, action: Action) -> None:
         """An effect that is about to happen."""
         from ms_release.render.text import sentence

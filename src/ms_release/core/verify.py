@@ -66,14 +66,12 @@ def _compare_files(goal: Train, facts: Observation, files: dict[str, bytes], rel
         yield "manifest.json names other commits than the plan"
     if {a.filename for a in listed.assets} != {a.filename for a in goal.product.assets}:
         yield "manifest.json lists other assets than the configuration"
-    there = {a.name: a for a in released.assets}
-    for name in sorted(set(there) ^ {*METADATA, *(a.filename for a in listed.assets)}):
-        yield f"asset {name} is {'not planned' if name in there else 'missing'}"
+    known = {*METADATA, *(a.filename for a in listed.assets)}
+    there = {a.name for a in released.assets}
+    yield from (f"{name} is not planned" for name in sorted(there - known))
+    yield from (f"{name} is missing" for name in METADATA if name not in there)
+    bytes_there = {a.name: (a.size, (a.digest or "").removeprefix("sha256:")) for a in released.assets}
+    yield from manifest.compare_files(listed, bytes_there)
     for asset in listed.assets:
-        found = there.get(asset.filename)
-        if found is None:
-            continue
-        if found.size != asset.size or (found.digest or "").removeprefix("sha256:") != asset.sha256:
-            yield f"asset {asset.filename} has other bytes than manifest.json says"
         if sums.get(asset.filename) != asset.sha256:
             yield f"checksums.txt and manifest.json disagree about {asset.filename}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import fcntl
 import socket
 import threading
 import time
@@ -32,11 +32,14 @@ def open_forge(root: Path) -> Forge:
 class Server:
     """A forge being served on loopback from a thread of this process.
 
-    The port is kept in `root/port`: a forge that is started again has the same address. Raises OSError when that port
-    is taken.
+    The port is kept in `root/port`: a forge that is started again has the same address. Raises BlockingIOError when the
+    data is being served already, another OSError when the port is taken.
     """
 
     def __init__(self, root: Path, port: int = 0) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._lock = (root / "lock").open("w")  # held as long as this process lives
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.forge = open_forge(root)
         kept = root / "port"
         wanted = port or (int(kept.read_text()) if kept.exists() else 0)
@@ -80,14 +83,4 @@ class Server:
         self._socket.close()
         close_readers(self.forge.root)
         self.forge.store.close()
-
-
-def serve_forever(root: Path, port: int = 0) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    server = Server(root, port)
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
-    server.start()
-    over.wait()
-    server.stop()
+        self._lock.close()
