@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ms_release.cli.common import Session, Settings, connect, standard_options
+from ms_release.render.text import release_text
 
 if TYPE_CHECKING:
     from ms_release.adapters.http import Client
@@ -45,6 +46,7 @@ def assemble(settings: Settings, tag: str, plan_digest: str, seal: str, out: str
     with tempfile.TemporaryDirectory() as fetched:
         candidates = _fetch(client, merged, facts, Path(fetched), dist)
         _lay_out(merged, candidates, Path(fetched), dist)
+    settings.output.summary(release_text(merged.goal.file, seal))
     names = sorted(p.name for p in dist.iterdir() if p.is_file())
     settings.output.data(f"{tag}: {len(names)} files in {dist}\n" + "\n".join(f"  {name}" for name in names))
     settings.output.document({"tag": tag, "files": names})

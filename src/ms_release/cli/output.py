@@ -58,6 +58,14 @@ class Output:
         if self.verbose >= 0:
             self._write(sys.stderr, f"  {terminal_line(text)}")
 
+    def summary(self, text: str) -> None:
+        """What the page of a workflow run shows: for whoever must approve it there. Elsewhere nothing."""
+        from ms_release.render.text import fenced
+
+        if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with open(file, "a", encoding="utf-8") as page:
+                page.write(self._redactor.text(fenced(text)))
+
     def say_all(self, text: str) -> None:
         """Several lines for whoever looks for a bug."""
         self._write(sys.stderr, terminal(text))

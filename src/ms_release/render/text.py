@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ms_release.core import action
@@ -34,14 +35,19 @@ def plan_text(file: PlanFile, findings: Sequence[Finding], actions: Sequence[Act
 
 
 def approval_text(file: PlanFile, seal: str, run_url: str, workflow_files: Sequence[str]) -> str:
-    """What a release manager looks at before approving: exactly this plan and seal, and what changes for users."""
+    """What a release manager looks at before approving: this plan and seal, and what else changed since the merge."""
+    changed = ", ".join(map(terminal_line, workflow_files)) or "none"
+    return f"{release_text(file, seal)}\n\nRun: {run_url}\nWorkflow files changed since the merge: {changed}"
+
+
+def release_text(file: PlanFile, seal: str) -> str:
+    """What is to be published: exactly this plan under this seal, and what changes for users."""
     plan = file.plan
     lines = [
         f"{plan.product} {plan.tag} ({plan.channel}), after {plan.previous or 'no release'}, "
         f"planned by @{terminal_line(file.created_by)}",
         f"  plan  {file.digest}",
         f"  seal  {seal}",
-        f"  run   {run_url}",
         "",
         "Pins",
         *_table([(p.repo, p.sha[:7], p.select, p.reason) for p in plan.pins]),
@@ -55,11 +61,14 @@ def approval_text(file: PlanFile, seal: str, run_url: str, workflow_files: Seque
         lines.append(f"  {change.repo_id}:")
         lines += [f"    {c.sha[:7]} {commit_subject(c.subject)} ({terminal_line(c.author)})" for c in change.commits]
         lines += ["    … and older commits"] if change.more else []
-    lines += [
-        "",
-        "Workflow files changed since the merge: " + (", ".join(map(terminal_line, workflow_files)) or "none"),
-    ]
     return "\n".join(lines)
+
+
+def fenced(text: str) -> str:
+    """Text as a Markdown code block that nothing in it can end."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}\n"
 
 
 def gate_lines(findings: Iterable[Finding]) -> list[str]:
