@@ -100,7 +100,7 @@ def test_forge_spelling_in_capitals_is_read() -> None:
     ],
 )
 def test_the_head_of_our_pull_request(checks: tuple[Check, ...] | None, reason: str) -> None:
-    pull = Pull(1, "", "OPEN", "alice", sha("head"), sha("home"), "CLEAN", (), checks=checks)
+    pull = Pull(1, "", "OPEN", "alice", sha("head"), (), checks=checks)
     assert judge_pull(pull, TEST) == reason
 
 

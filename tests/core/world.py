@@ -171,7 +171,6 @@ HOME_FACTS = Home(
     config_blob=BLOB,
     audit=audit(),
     plans=(),
-    specs=(),
     ledger=(),
     branches=(),
     tags={},
@@ -232,9 +231,7 @@ def pushed(change: Change) -> ChangeFacts:
 
 def opened(change: Change, *checks: Check, **changes: Any) -> ChangeFacts:
     """An open pull request whose head is ours."""
-    pull = Pull(
-        7, "https://forge.example/pull/7", "OPEN", "alice", sha("head"), sha("home"), "CLEAN", tuple(change.wanted)
-    )
+    pull = Pull(7, "https://forge.example/pull/7", "OPEN", "alice", sha("head"), tuple(change.wanted))
     return replace(pushed(change), pull=replace(pull, **{"checks": checks, **changes}))
 
 

@@ -160,8 +160,6 @@ class PullNode(Camel):
     state: str
     author: Login | None
     head_ref_oid: str
-    base_ref_oid: str
-    merge_state_status: str
     merged_by: Login | None
     merge_commit: Oid | None
     files: Paths | None
@@ -246,8 +244,6 @@ def pull_of(node: PullNode, checks: tuple[seen.Check, ...] | None) -> seen.Pull:
         state=msgspec.convert(node.state, type=seen.PullState),
         author=node.author.login if node.author else "",
         head_sha=node.head_ref_oid,
-        base_sha=node.base_ref_oid,
-        merge_state=node.merge_state_status,
         paths=tuple(f.path for f in node.files.nodes) if node.files else (),
         merge_commit=node.merge_commit.oid if node.merge_commit and node.state == "MERGED" else None,
         merged_by=node.merged_by.login if node.merged_by else None,

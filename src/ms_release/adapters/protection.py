@@ -37,7 +37,6 @@ class _EnvironmentRule(Struct):
 
 class _BranchPolicy(Struct):
     protected_branches: bool
-    custom_branch_policies: bool
 
 
 class _Environment(Struct):

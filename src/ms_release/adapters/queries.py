@@ -48,7 +48,7 @@ FRAGMENTS = {
 
 _PULLS = """
   nodes {
-    number url state author { login } headRefOid baseRefOid mergeStateStatus
+    number url state author { login } headRefOid
     mergedBy { login } mergeCommit { oid } files(first: 100) { nodes { path } }
   }
 """

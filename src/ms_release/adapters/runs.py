@@ -47,7 +47,6 @@ class _Environment(Struct):
 
 class _Pending(Struct):
     environment: _Environment
-    current_user_can_approve: bool = False
 
 
 class _Approval(Struct):

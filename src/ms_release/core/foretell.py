@@ -86,18 +86,8 @@ def _change(facts: Observation, change: ChangeFacts, done: Action, outcome: Outc
             # at any other commit the branch shows our files, or somebody else's that must not be mistaken for ours
             return replace(change, branch=outcome.sha, on_branch={f.path: f.blob for f in done.files})
         case action.OpenPullRequest() if change.pull is None:
-            paths = tuple(change.on_branch)
-            pull = Pull(
-                outcome.id,
-                outcome.url,
-                "OPEN",
-                facts.viewer,
-                change.branch or "",
-                facts.home.head,
-                "UNKNOWN",
-                paths,
-                checks=(),
-            )
+            paths, head = tuple(change.on_branch), change.branch or ""
+            pull = Pull(outcome.id, outcome.url, "OPEN", facts.viewer, head, paths, checks=())
             return replace(change, pull=pull)
         case action.UpdatePullRequest() if change.pull is not None and change.pull.head_sha == done.expected_head:
             return replace(change, behind=False, pull=replace(change.pull, checks=()))

@@ -106,8 +106,6 @@ class Pull(Struct, frozen=True):
     state: PullState
     author: str
     head_sha: str
-    base_sha: str
-    merge_state: str
     paths: tuple[str, ...]
     merge_commit: str | None = None
     merged_by: str | None = None
@@ -188,7 +186,6 @@ class Home(Struct, frozen=True):
     config_blob: str | None
     audit: bytes | None
     plans: tuple[str, ...]
-    specs: tuple[str, ...]
     ledger: tuple[str, ...]
     branches: tuple[str, ...]
     tags: dict[str, str]

@@ -26,9 +26,8 @@ def next_publish(goal: Train, facts: Observation) -> Next:
     if not runs or _may_dispatch_again(runs[0], facts):
         if not facts.protection_read:
             return Ask("protection")
-        if blocked := blocking_gate(
-            goal, facts, frozenset({"TAG_FREE"})
-        ):  # its own tag may stand: _dispatch compares it
+        # its own tag may stand already: `_dispatch` compares it
+        if blocked := blocking_gate(goal, facts, frozenset({"TAG_FREE"})):
             return blocked
         return _dispatch(goal, facts, prepared.release_commit, seal)
     return _next_run(goal, facts, runs[0])
