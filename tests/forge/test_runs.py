@@ -141,6 +141,14 @@ def test_checkout_and_artifacts_carry_files_from_job_to_job(world: World) -> Non
     assert world.said("got hi", "use")
 
 
+def test_a_step_survives_the_end_of_its_terminal(world: World) -> None:
+    """Seen twice under load: act hung up a step's terminal, and the step died of it."""
+    world.push({"ci.yml": jobs({"a": {"steps": [{"run": "kill -HUP $PPID; kill -HUP $$; echo still here"}]}})})
+    world.settle()
+    assert world.ends() == ["success"], world.log("a")
+    assert world.said("still here", "a")
+
+
 @pytest.mark.parametrize("depth", [0, 1])
 @pytest.mark.parametrize("what", ["main", "side", "v1", "refs/tags/v2", "sha", ""])
 def test_checkout_finds_branches_tags_and_commits(world: World, what: str, depth: int) -> None:

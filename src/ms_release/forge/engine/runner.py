@@ -44,6 +44,8 @@ wait -n "$reader" "$!"
 kill "$reader" "$!" 2>/dev/null
 exit "$status"
 """
+# A step whose terminal act closes early would die of "signal: hangup"; an ignored signal stays ignored in its children.
+_UNHANGABLE = ("/bin/sh", "-c", 'trap "" HUP; exec "$@"', "act")
 _SECRET_NAME = re.compile(r"secrets\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*'([A-Za-z_]\w*)'\s*\])")
 
 
@@ -141,7 +143,7 @@ def _prepare(task: Task) -> tuple[list[str], dict[str, str]]:
         with open(folder / name, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(text)
     server = task.context["github"]["server_url"].split("://", 1)[1]
-    argv = [act_program(), task.event, "--job", task.key, "--actor", task.context["github"]["actor"]]
+    argv = [*_UNHANGABLE, act_program(), task.event, "--job", task.key, "--actor", task.context["github"]["actor"]]
     argv += ["--workflows", str(folder / "workflow.yml"), "--eventpath", str(folder / "event.json")]
     argv += ["--directory", str(tree), "--secret-file", str(folder / "secrets.yml")]
     argv += ["--env-file", str(folder / "env.yml"), "--input-file", str(folder / "empty")]
