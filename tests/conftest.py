@@ -6,7 +6,7 @@ import os
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -59,8 +59,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"group {group}: {', '.join(missing)} not on PATH"))
 
 
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+    """Add to a number that the end of the test run prints; it travels with the test's report, from any process."""
+
+    def add(name: str, number: int) -> None:
+        request.node.user_properties.append(("tally", (name, number)))
+
+    return add
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    measured: Counter[str] = Counter()
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if getattr(report, "when", "") == "call":
+            for name, number in (value for key, value in report.user_properties if key == "tally"):
+                measured[name] += number
+    for name in sorted(measured):
+        terminalreporter.write_line(f"MEASURED: {name}: {measured[name]:,}", bold=True)
     skipped: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         skipped.update(value for name, value in report.user_properties if name == "group")
