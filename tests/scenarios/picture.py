@@ -59,11 +59,19 @@ def _releases(stage: Stage, repo: str) -> list[Any]:
     found = []
     for release in stage.store.find("release", repo):
         assets = stage.store.find("asset", repo, release_id=release["id"])
-        digests = {asset["name"]: asset["digest"] for asset in assets if asset["name"] not in _DATED}
+        digests = {asset["name"]: _content(stage, asset) for asset in assets if asset["name"] not in _DATED}
         names = sorted(asset["name"] for asset in assets)
         body = re.sub(r"(seal[= ]`?)[0-9a-f]{64}", r"\1…", release["body"] or "")
         found.append([release["tag_name"], release["draft"], release["prerelease"], names, digests, body])
     return sorted(found, key=lambda each: str(each[0]))
+
+
+def _content(stage: Stage, asset: dict[str, Any]) -> Any:
+    """The digest of an asset; of a candidate's description everything but the run that has built it."""
+    if asset["name"] != "candidate.json":
+        return asset["digest"]
+    described = json.loads(stage.forge.blob(asset["blob"]).read_text())
+    return {name: value for name, value in described.items() if name not in ("run_id", "run_attempt", "generated_at")}
 
 
 def _runs(stage: Stage) -> dict[str, int]:

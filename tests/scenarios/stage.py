@@ -3,58 +3,37 @@
 from __future__ import annotations
 
 import fcntl
-import json
+import os
 import shutil
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from ms_release.cli.effects import performed_keys
-from ms_release.cli.rehearsal import Rehearsal, open_rehearsal
+from ms_release.cli.rehearsal import Rehearsal
 from ms_release.forge import git, world
+from ms_release.forge.serve import Server
+from scenarios.direct import DirectRunner
+from scenarios.prefork import SECONDS, Command, Typed, loaded
 
 HOME = "midi-studio/distribution"
 
 Body = dict[str, Any]
 COMPONENTS = ("loader", "bridge", "core", "plugin-bitwig")
 FIRST = "v0.1.0-beta.1"
-SECONDS = 40
 BETA = ("--channel", "beta", "--auto")
-
-
-@dataclass(frozen=True)
-class Typed:
-    """What became of one command."""
-
-    exit: int
-    document: Body
-    errors: str
-
-
-def end(running: subprocess.Popen[str], typed: str = "") -> Typed:
-    """Wait for the end of a command; one that does not end fails the test, and does not outlive it."""
-    try:
-        out, errors = running.communicate(typed, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        running.kill()
-        out, errors = running.communicate()
-        raise AssertionError(f"{running.args} did not end\n{errors}") from None
-    return Typed(running.returncode, json.loads(out) if out.strip() else {}, errors)
 
 
 class Stage:
     """One world, served from this process; commands are typed in processes of their own."""
 
-    def __init__(self, rehearsal: Rehearsal) -> None:
+    def __init__(self, rehearsal: Rehearsal, runner: DirectRunner) -> None:
         self.rehearsal = rehearsal
+        self.runner = runner
         self.server = rehearsal.server
         self.forge = rehearsal.server.forge
         self.store = rehearsal.server.forge.store
@@ -65,17 +44,14 @@ class Stage:
 
     def type(self, who: str, *arguments: str, typed: str = "") -> Typed:
         """Type `ms release …` and wait for its end."""
-        return end(self.begin(who, *arguments), typed)
+        return self.begin(who, *arguments, typed=typed).end()
 
-    def begin(self, who: str, *arguments: str, url: str = "") -> subprocess.Popen[str]:
+    def begin(self, who: str, *arguments: str, typed: str = "", url: str = "") -> Command:
         """Begin to type `ms release …`, at another address of the forge if one is given."""
         env = self.rehearsal.environment(who)
         if url:
             env = {name: value.replace(self.server.url, url) for name, value in env.items()}
-        command = [sys.executable, "-P", "-m", "ms_release", "release", *arguments, "--json"]
-        pipe = subprocess.PIPE
-        place = self.rehearsal.operator
-        return subprocess.Popen(command, cwd=place, env=env, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
+        return loaded().begin(["release", *arguments, "--json"], env, self.rehearsal.operator, typed)
 
     def ask(self, who: str, method: str, path: str, **more: Any) -> httpx.Response:
         """One request of the REST interface, as the web page sends it; the path is below the home repository."""
@@ -100,8 +76,8 @@ class Stage:
         over = threading.Event()
 
         def work() -> None:
-            while not over.wait(0.03):
-                if self.waiting() is not None:
+            while not over.is_set():
+                if self.forge.engine.wait_for(self.waiting, 0.2) is not None:
                     self.review(who)
 
         thread = threading.Thread(target=work, daemon=True)
@@ -115,11 +91,9 @@ class Stage:
     # --- what is seen from outside
 
     def until(self, reached: Callable[[], Any]) -> Any:
-        """Wait for something that others do."""
-        deadline = time.monotonic() + SECONDS
-        while not (found := reached()):
-            assert time.monotonic() < deadline, [(r["name"], r["status"]) for r in self.store.find("run", HOME)]
-            time.sleep(0.01)
+        """Wait for something that runs bring about."""
+        found = self.forge.engine.wait_for(reached, SECONDS)
+        assert found, [(r["name"], r["status"]) for r in self.store.find("run", HOME)]
         return found
 
     def settle(self) -> None:
@@ -150,12 +124,33 @@ class Stage:
 
 
 @contextmanager
-def staging(saved: Path | None, root: Path) -> Iterator[Stage]:
-    """A copy of a saved world (or, without one, a new world), served."""
-    if saved is not None:
-        shutil.copytree(saved, root / "forge", ignore=shutil.ignore_patterns("port"))
-    with open_rehearsal(root, "content", None) as rehearsal:
-        yield Stage(rehearsal)
+def staging(saved: Path | None, root: Path, *, direct: bool = False) -> Iterator[Stage]:
+    """A copy of a saved world (or, without one, a new world), served; `direct`: its jobs are run without act."""
+    if saved is None:
+        world.build(world.EXAMPLE, root / "forge")
+    else:
+        copy_world(saved, root / "forge")
+    server = Server(root / "forge")
+    runner = DirectRunner(server.forge.git_dir)
+    if direct:
+        server.forge.engine.run_job = runner
+    server.start()
+    try:
+        yield Stage(Rehearsal(root, server, "content"), runner)
+    finally:
+        server.stop()
+
+
+def copy_world(saved: Path, place: Path) -> None:
+    """Copy a world; what is written once and never changed (objects of git, bytes of assets) is shared."""
+
+    def share(source: str, target: str) -> None:
+        if "/objects/" in source or "/blobs/" in source:
+            os.link(source, target)
+        else:
+            shutil.copy2(source, target)
+
+    shutil.copytree(saved, place, ignore=shutil.ignore_patterns("port", "lock"), copy_function=share)
 
 
 class Saved:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.stage import BETA, FIRST, HOME, Stage, end
+from scenarios.stage import BETA, FIRST, HOME, Stage
 
 PLAN = f".ms/content-{FIRST}.plan.json"
 
@@ -47,7 +47,7 @@ def test_rejected_it_stays_rejected_and_its_version_is_burned(stage: Stage) -> N
     publishing = stage.begin("alice", "publish", "--plan", PLAN, "--watch")
     stage.until(stage.waiting)
     assert stage.review("bob", "rejected", "not on a Friday").status_code == 200
-    ended = end(publishing)
+    ended = publishing.end()
     assert ended.exit == 3, ended.errors
     assert "rejected by @bob: not on a Friday" in ended.document["error"]["cause"]
     stage.settle()
@@ -95,7 +95,7 @@ def test_an_approval_by_the_planner_on_the_web_page_is_refused_by_promote(shared
     assert run["triggering_actor"] == "erin"
     taken = stage.review("alice")
     assert taken.status_code == 200, taken.text
-    ended = end(publishing)
+    ended = publishing.end()
     assert ended.exit == 3, ended.errors
     assert "ended with failure" in ended.document["error"]["cause"]
     stage.settle()

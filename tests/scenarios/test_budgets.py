@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from scenarios.stage import BETA, COMPONENTS, FIRST, Stage, end
+from scenarios.stage import BETA, COMPONENTS, FIRST, Stage
 
 PLAN, RELEASE, QUIET_POLLS = 8, 40, 3
 Requests = list[dict[str, Any]]
@@ -59,7 +59,7 @@ def test_a_release_whose_candidates_are_ready(stage: Stage) -> None:
     stage.until(lambda: len(quiet()) >= QUIET_POLLS)
     assert {(r["kind"], r["method"], r["path"]) for r in quiet()} == {("poll", "GET", path)}
     with stage.approving():
-        ended = end(publishing)
+        ended = publishing.end()
     assert ended.exit == 0, ended.errors
     assert stage.published() == [FIRST]
 

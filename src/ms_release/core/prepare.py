@@ -41,7 +41,8 @@ def next_prepare(goal: Train, facts: Observation) -> Next:
     without = frozenset() if facts.protection_read else gates.PROTECTION
     if not isinstance(change, Done) and (blocked := blocking_gate(goal, facts, without)):
         return blocked
-    due = tuple(a for n in (candidates, change) if isinstance(n, Act) for a in n.actions)
+    # the branch first: it is the lock, and from then on everybody continues this plan
+    due = tuple(a for n in (change, candidates) if isinstance(n, Act) for a in n.actions)
     if candidates is not None:
         # merged only when everything is built: a candidate that cannot be built must not burn the version
         due = tuple(a for a in due if not isinstance(a, MergePullRequest))

@@ -9,7 +9,7 @@ from typing import Any
 from ms_release.forge.engine import run_states
 from ms_release.forge.engine.contexts import job_environment
 from ms_release.forge.engine.processes import Process
-from ms_release.forge.engine.runner import Result, Task, run_job, secret_names
+from ms_release.forge.engine.runner import Result, RunJob, Task, secret_names
 from ms_release.forge.engine.workflows import Workflow, single_job
 from ms_release.forge.state import Forge
 
@@ -69,7 +69,7 @@ def _secrets(forge: Forge, repo: str, environment: str | None, text: str) -> dic
     return found
 
 
-def carry_out(forge: Forge, job: Body, task: Task, process: Process) -> Result:
+def carry_out(forge: Forge, job: Body, task: Task, process: Process, run_job: RunJob) -> Result:
     """Run the task; every change of a step is stored at once. A machine that cannot run it fails the job."""
 
     def progress(steps: list[Body]) -> None:

@@ -76,6 +76,10 @@ class Result:
     log: list[str] = field(default_factory=list)
 
 
+RunJob = Callable[[Task, Process, Callable[[list[Body]], None]], Result]
+"""Runs a job to its end: `run_job`, or what a test has in its place."""
+
+
 def secret_names(workflow: str) -> set[str]:
     """The names of the secrets that a workflow text mentions."""
     return {first or second for first, second in _SECRET_NAME.findall(workflow)}

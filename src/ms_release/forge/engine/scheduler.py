@@ -7,17 +7,22 @@ import logging
 import queue
 import shutil
 import threading
+import time
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ms_release.forge.engine import deployments, job_work, run_states
 from ms_release.forge.engine.expressions import ExpressionError, as_text, interpolate
 from ms_release.forge.engine.processes import Process, end_all
+from ms_release.forge.engine.runner import RunJob, run_job
 from ms_release.forge.engine.workflows import Workflow, WorkflowError
 from ms_release.forge.state import Forge
 
+T = TypeVar("T")
 Body = dict[str, Any]
 WORKERS = 3
+LOOK_SECONDS = 0.1  # between two looks at what does not only depend on runs
 MAX_PENDING = 100  # with `queue: max` (G23)
 
 _log = logging.getLogger(__name__)
@@ -40,11 +45,13 @@ class Scheduler:
 
     def __init__(self, forge: Forge) -> None:
         self._forge = forge
+        self.run_job: RunJob = run_job
         self._queue: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._active: dict[int, Process] = {}
         self._workers: list[threading.Thread] = []
         self._timer: threading.Timer | None = None
+        self._moves = 0
         self._closed = False
         self._recovered = False
         atexit.register(_close, weakref.ref(self))
@@ -96,6 +103,21 @@ class Scheduler:
         self.recover()
         with self._changed:
             return self._changed.wait_for(lambda: not self._active, timeout)
+
+    def wait_for(self, reached: Callable[[], T], timeout: float) -> T:
+        """Wait until something is true, looking again whenever a run moves; what it was last when that takes too long."""
+        self.recover()
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._changed:
+                seen = self._moves
+            found = reached()
+            left = deadline - time.monotonic()
+            if found or left <= 0:
+                return found
+            with self._changed:  # never held while the store is asked: those who hold the store ask for it
+                if self._moves == seen:
+                    self._changed.wait(min(left, LOOK_SECONDS))
 
     def close(self) -> None:
         """Stop all jobs and workers. What was running runs again in the next process."""
@@ -187,11 +209,18 @@ class Scheduler:
             return
         run_states.save_run(self._forge, run)
         self._advance(run)
-        numbers = [job["id"] for job in run_states.jobs_of(self._forge, run)]
+        numbers = [job["id"] for job in run_states.jobs_of(self._forge, run) if self._ended_by_cancel(run, job)]
         with self._changed:
             held = [self._active[number] for number in numbers if number in self._active]
         for process in held:
             process.kill()
+
+    def _ended_by_cancel(self, run: Body, job: Body) -> bool:
+        """Whether the run was cancelled and this job with it: by force every job, and what waits for a review."""
+        if not run["cancelled"] or run.get("forced") or job["status"] == "waiting":
+            return bool(run["cancelled"])
+        workflow = self._workflow(run)
+        return workflow is None or not run_states.outlives_cancel(workflow, job)
 
     def _advance(self, run: Body) -> None:
         """Do everything for a run that can be done now."""
@@ -203,6 +232,8 @@ class Scheduler:
             pass
         with self._changed:
             active = set(self._active)
+            self._moves += 1
+            self._changed.notify_all()  # whoever waits looks once this transaction is over
         if run_states.refresh_run(self._forge, run, jobs, active, workflow):
             self._release(run)
 
@@ -211,14 +242,16 @@ class Scheduler:
         with self._changed:
             if job["status"] not in ("queued", "waiting") or job["id"] in self._active:
                 return False
-        if run["cancelled"]:
+        if self._ended_by_cancel(run, job):
             run_states.conclude_job(self._forge, job, "cancelled")
             return True
         if any(other["status"] != "completed" for other in jobs if other["key"] in job["needs"]):
             return False
         known = run_states.job_contexts(self._forge, run, workflow, job, jobs)
         try:
-            if job["status"] == "queued" and not run_states.wanted(workflow, job, jobs, known):
+            if job["status"] == "queued" and not run_states.wanted(
+                workflow, job, jobs, known, cancelled=run["cancelled"]
+            ):
                 run_states.conclude_job(self._forge, job, "skipped")
                 return True
             name = as_text(interpolate(workflow.jobs[job["key"]].environment or "", known))
@@ -292,6 +325,7 @@ class Scheduler:
             finally:
                 with self._changed:
                     self._active.pop(job_id, None)
+                    self._moves += 1
                     self._changed.notify_all()
 
     def _carry_out(self, job_id: int) -> None:
@@ -303,12 +337,12 @@ class Scheduler:
             workflow = self._workflow(run) if run else None
             if job is None or run is None or workflow is None or self._stopped():
                 return
-            if run["cancelled"]:
+            if self._ended_by_cancel(run, job):
                 self._end(job, "cancelled")
                 return
             task, token = job_work.begin(forge, run, workflow, job)
             self._advance(run)
-        result = job_work.carry_out(forge, job, task, process)
+        result = job_work.carry_out(forge, job, task, process, self.run_job)
         with forge.store.writing():
             if process.killed and self._stopped():
                 forge.store.delete("token", token)
