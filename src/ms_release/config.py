@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
+from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from ms_release.core import strict_toml
 from ms_release.core.model import Waiver
+from ms_release.core.names import is_ref_name, is_repo_url, is_safe_name
 from ms_release.errors import UsageError
 
 DEFAULT_FILE = "ms-release.toml"
@@ -172,10 +174,7 @@ def json_schema() -> dict[str, Any]:
 
 def parse(text: str, file: str = DEFAULT_FILE) -> Config:
     """Read the configuration. Raises UsageError with file, line (where known) and key."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file}: {error}", remedy="Correct the file; it is TOML.") from None
+    raw = strict_toml.parse(text, file)
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
@@ -221,11 +220,14 @@ def _check_references(config: Config, text: str, file: str) -> None:
             f"{file}: two repositories share the id {twin} (key repo.id)", remedy="Ids of [[repo]] must differ."
         )
     for repo in config.repos:
-        if not re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", repo.slug):
+        if not is_repo_url(repo.url.rstrip("/")):
             raise UsageError(
                 f"{file}{_at(text, repo.url)}: url of {repo.id} is not …/owner/name (key repo.url)",
                 remedy="Write the repository's web address.",
             )
+        _check_words(text, file, "repo", {"id": repo.id, "workflow": repo.candidate and repo.candidate.workflow})
+        if not is_ref_name(repo.branch):
+            raise _odd(text, file, "repo.branch", repo.branch)
         if not repo.checks:
             raise UsageError(
                 f"{file}: {repo.id} names no checks (key repo.checks)",
@@ -237,6 +239,7 @@ def _check_references(config: Config, text: str, file: str) -> None:
             remedy="Write owner/name of a [[repo]].",
         )
     for product in config.products:
+        _check_words(text, file, "product", {"id": product.id, "workflow": product.workflow})
         if missing := [id for id in (*product.repos, product.home) if id not in ids]:
             key = "home" if missing[0] == product.home else "repos"
             raise UsageError(
@@ -252,9 +255,30 @@ def _check_references(config: Config, text: str, file: str) -> None:
         _check_assets(product, text, file)
 
 
+def _check_words(text: str, file: str, table: str, words: Mapping[str, str | None]) -> None:
+    """Ids and file names end up in tags, paths and addresses: only what is harmless in each of them (faults F38, F44).
+
+    A path is checked part by part.
+    """
+    for key, word in words.items():
+        if word is not None and not all(map(is_safe_name, word.split("/") if key == "path" else [word])):
+            raise _odd(text, file, f"{table}.{key}", word)
+
+
+def _odd(text: str, file: str, key: str, value: str) -> UsageError:
+    return UsageError(
+        f"{file}{_at(text, value)}: {ascii(value)[:80]} is not a name for every system (key {key})",
+        remedy="Use letters, digits and . _ + - , beginning with a letter or digit.",
+    )
+
+
 def _check_assets(product: Product, text: str, file: str) -> None:
     known = {a.id for a in product.assets}
     for asset in product.assets:
+        _check_words(text, file, "product.assets", {"id": asset.id, "kind": asset.kind, "filename": asset.filename})
+        _check_words(text, file, "product.assets", {"os": asset.os, "arch": asset.arch})
+        for member in asset.members:
+            _check_words(text, file, "product.assets.members", {"path": member.path})
         if (asset.source is None) == (not asset.members):
             raise UsageError(
                 f"{file}: asset {asset.id} needs either `from` or `members` (key product.assets)",
@@ -268,6 +292,8 @@ def _check_assets(product: Product, text: str, file: str) -> None:
                     remedy="Use repo-id/file.",
                 )
     for install_set in product.install_sets:
+        words = {"id": install_set.id, "os": install_set.os, "arch": install_set.arch}
+        _check_words(text, file, "product.install_sets", words)
         if missing := sorted(set(install_set.assets) - known):
             raise UsageError(
                 f"{file}{_at(text, missing[0])}: install set {install_set.id} names {missing[0]} "

@@ -40,6 +40,10 @@ class StalePlanError(BlockedError):
     """A fact that the plan stands on has changed: the cause names it as "was A, is B"."""
 
 
+class OvertakenError(StalePlanError):
+    """Somebody else did it between our look and our write: what is due now must be decided anew."""
+
+
 class WaitingError(MsError):
     """Somebody or something else has to act first; the same command goes on later."""
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from ms_release.core.action import Act, Action, Ask, Blocked, Done, Next, Wait, Watch
 from ms_release.core.foretell import Outcome, foretell
 from ms_release.core.observation import Observation
-from ms_release.errors import BlockedError, StalePlanError, WaitingError
+from ms_release.errors import BlockedError, OvertakenError, StalePlanError, WaitingError
 from ms_release.ports import Clock, Progress, Writer
 
 Decide = Callable[[Observation], Next]
@@ -44,6 +44,7 @@ class Operation:
         self._progress = progress
         self._known: list[tuple[Action, Outcome]] = []
         self._acted_on: Observation | None = None
+        self._overtaken: set[str] = set()
         self._alive: frozenset[int] = frozenset()
         self._waited: Wait | None = None
         self._pause = FIRST_PAUSE
@@ -69,8 +70,7 @@ class Operation:
                         )
                     self._wait(step)
                 case Act():
-                    self._perform(step)
-                    self._acted_on = facts
+                    self._acted_on = facts if self._perform(step) else None
                 case Ask():
                     raise AssertionError(f"{step.what} was answered and is asked for again")
 
@@ -94,12 +94,23 @@ class Operation:
         self._alive |= facts.seen_alive | {r.id for r in every if r.status != "completed"}
         return replace(facts, seen_alive=self._alive)
 
-    def _perform(self, step: Act) -> None:
+    def _perform(self, step: Act) -> bool:
+        """All of them; False when somebody else was faster, and the next look says what is due now.
+
+        Raises OvertakenError when that happens a second time with the same action.
+        """
         for action in step.actions:
             self._progress.act(action)
-            outcome = self._writer.perform(action)
+            try:
+                outcome = self._writer.perform(action)
+            except OvertakenError:
+                if action.key in self._overtaken:
+                    raise
+                self._overtaken.add(action.key)
+                return False
             self._known.append((action, outcome))
             self.performed.append(action)
+        return True
 
     def _wait(self, step: Wait) -> None:
         """Ask only for the watched resources, ever more slowly, until one of them has changed."""

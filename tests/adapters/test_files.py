@@ -193,7 +193,8 @@ def test_a_liar_about_its_size_is_caught(tmp_path: Path) -> None:
     """The directory promises 10 bytes, the stream unpacks to 50 MB."""
     path = tmp_path / "x.zip"
     raw = build(path, info_of("a", method=zipfile.ZIP_DEFLATED), data=bytes(50_000_000))
-    path.write_bytes(patched(raw, b"PK\x01\x02", 24, struct.pack("<L", 10)))
+    ten = struct.pack("<L", 10)
+    path.write_bytes(patched(patched(raw, b"PK\x01\x02", 24, ten), b"PK\x03\x04", 22, ten))
     with pytest.raises(IntegrityError, match="damaged"):
         archives.hash_zip(path, archives.Limits(bytes=1000))
 

@@ -159,7 +159,7 @@ def test_an_odd_answer_is_no_answer(peer: Peer, reply: Any, says: str) -> None:
 
 def test_a_body_above_the_limit_is_not_kept_in_memory(peer: Peer) -> None:
     peer.script = [say(200, b'"' + b"x" * (33 << 20) + b'"')]
-    with connected(peer) as client, pytest.raises(ForgeError, match="larger than 33554432 bytes"):
+    with connected(peer) as client, pytest.raises(ForgeError, match="larger than 12582912 bytes"):
         client.get("/x")
 
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from core.world import APPROVED, check, dist, prepared, ready, released, sha
 from ms_release.core import action, train
 from ms_release.core.action import Action, Ask, Watch
-from ms_release.core.foretell import Outcome, foretell
+from ms_release.core.cancel import mark_branch
+from ms_release.core.foretell import CHANGES, Outcome, foretell
 from ms_release.core.observation import ChangeFacts, Observation, Pull, Run
 from ms_release.core.train import Train
 from ms_release.errors import StalePlanError
@@ -108,6 +109,8 @@ class MemoryForge:
         outcome = Outcome(id, sha(f"{what.key} {id}"), f"https://forge.example/{id}")
         self._refuse_second(what)
         self.facts = replace(foretell(before, what, outcome), seen_alive=frozenset())
+        if isinstance(what, action.CreateBranch) and what.branch == mark_branch(self.goal.plan.tag):
+            self.facts = self.facts.with_home(abandoning=(self.goal.plan.tag,))
         self.effects.append(what)
         if isinstance(what, action.MergePullRequest):
             self._merged(what, outcome.sha)
@@ -138,19 +141,21 @@ class MemoryForge:
         home = self.facts.home
         if what.head == self.goal.plan.release_branch:
             self.facts = self.facts.with_home(head=at, plans=(*home.plans, tag))
+        elif what.head == mark_branch(tag):
+            self.facts = self.facts.with_home(head=at, abandoned=(*home.abandoned, tag))
         else:
             self.facts = self.facts.with_home(head=at, ledger=(*home.ledger, tag))
 
     def _open_pull(self) -> Pull:
-        for change in (self.facts.release_change, self.facts.evidence_change):
+        for change in (self.facts.release_change, self.facts.evidence_change, self.facts.mark_change):
             if change and change.pull and change.pull.state == "OPEN":
                 return change.pull
         raise AssertionError("nobody has opened a pull request")
 
     def _check(self) -> None:
-        for field in ("release_change", "evidence_change"):
-            change: ChangeFacts = getattr(self.facts, field)
-            if change.pull and change.pull.state == "OPEN" and not change.pull.checks:
+        for field in CHANGES:
+            change: ChangeFacts | None = getattr(self.facts, field)
+            if change and change.pull and change.pull.state == "OPEN" and not change.pull.checks:
                 made = (check(next(self._ids), "validate", event="pull_request", conclusion=self.fate["checks"]),)
                 self.facts = replace(self.facts, **{field: replace(change, pull=replace(change.pull, checks=made))})
 
@@ -173,7 +178,9 @@ class MemoryForge:
         return run
 
     def _publishing(self, run: Run) -> Run:
-        if run.status == "queued":
+        if run.status == "cancelling":
+            self._replace_run(run := replace(run, status="completed", conclusion="cancelled"))
+        elif run.status == "queued":
             self._replace_run(run := replace(run, status="waiting"))
         elif run.status == "waiting":
             review = replace(

@@ -19,6 +19,7 @@ from core.world import (
     opened,
     planned,
     prepared,
+    publish_run,
     pushed,
     sha,
     sha256,
@@ -50,7 +51,11 @@ DELETE = action.DeleteAsset(HOME, TAG, 9, "a.bin")
 PUBLISH = action.PublishRelease(HOME, TAG, 55, True)
 DISPATCH = action.DispatchWorkflow("studio/core", "build.yml", "main", {}, "Candidate rc-1")
 PUBLISHING = action.DispatchWorkflow(HOME, "publish.yml", "main", {}, "Publish")
+CLOSE = action.ClosePullRequest(HOME, BRANCH, 7)
+CANCEL = action.CancelRun(HOME, 900, TAG)
 REVIEW = action.ReviewDeployment(HOME, 5, TAG, "release", "approved", "")
+
+ENDED = publish_run(GOAL, prepared(GOAL))
 
 
 def after(facts: Observation, *actions: Action, outcome: Outcome = OUTCOME) -> Observation:
@@ -124,6 +129,10 @@ def test_an_updated_pull_request_waits_for_the_checks_of_its_new_head() -> None:
             FACTS.with_home(releases=(Release(54, TAG, True, True),)), PUBLISH, id="another draft is not published"
         ),
         pytest.param(FACTS, REVIEW, id="a review"),
+        pytest.param(under_way(GOAL, merged(CHANGE)), CLOSE, id="a merged pull request is not closed"),
+        pytest.param(FACTS, CLOSE, id="no pull request to close"),
+        pytest.param(FACTS, CANCEL, id="runs that were not read"),
+        pytest.param(replace(FACTS, runs=(ENDED,)), CANCEL, id="a run that has ended"),
         pytest.param(observation(), CREATE, id="no change in sight"),
         pytest.param(FACTS, replace(CREATE, branch="somebody/else"), id="another branch"),
     ],
@@ -175,13 +184,23 @@ def test_the_forges_own_words_about_a_run_count_more_than_ours() -> None:
 
 
 ACTIONS = (CREATE, COMMIT, OPEN, UPDATE, MERGE, TAGGED, DRAFT, UPLOAD, DELETE, PUBLISH, DISPATCH, PUBLISHING, REVIEW)
-STAGES = [under_way(GOAL, stage) for stage in (absent(CHANGE), pushed(CHANGE), opened(CHANGE), merged(CHANGE))]
+ACTIONS += (CLOSE, CANCEL)
+STAGES = [replace(prepared(GOAL), runs=(replace(ENDED, status="waiting"),))]
+STAGES += [under_way(GOAL, stage) for stage in (absent(CHANGE), pushed(CHANGE), opened(CHANGE), merged(CHANGE))]
 
 
 @given(st.sampled_from(STAGES), st.lists(st.sampled_from(ACTIONS), max_size=8))
 def test_folding_the_same_effects_again_changes_nothing(facts: Observation, done: list[Action]) -> None:
     once = after(facts, *done)
     assert after(once, *done, *done) == after(once, *done)
+
+
+def test_a_closed_pull_request_and_a_run_that_is_told_to_end() -> None:
+    found = change_of(after(under_way(GOAL, opened(CHANGE)), CLOSE))
+    assert found.pull.state == "CLOSED"
+    runs = (replace(ENDED, status="in_progress", conclusion=None), replace(ENDED, id=901, status="waiting"))
+    told = after(replace(FACTS, runs=runs), CANCEL).runs or ()
+    assert [r.status for r in told] == ["cancelling", "waiting"], "it may still publish: nobody may think it has ended"
 
 
 # --- assumed waits and the prediction
@@ -202,10 +221,10 @@ def test_the_whole_of_a_release_is_predicted_in_order() -> None:
     found = keys(predict(GOAL, observation()))
     assert [key.split()[0] for key in found] == [
         *(
-            "dispatch",
             "create-branch",
             "commit",
             "open-pull",
+            "dispatch",
             "merge-pull",
             "dispatch",
             "review",

@@ -43,10 +43,10 @@ def operation(forge: MemoryForge) -> Operation:
 
 
 WHOLE = [
-    f"dispatch studio/core build.yml rc-{sha('core-1')}",
     f"create-branch studio/distribution release/{TAG}",
     f"commit studio/distribution release/{TAG}",
     f"open-pull studio/distribution release/{TAG}",
+    f"dispatch studio/core build.yml rc-{sha('core-1')}",
     f"merge-pull studio/distribution release/{TAG}",
     f"dispatch studio/distribution publish.yml {TAG}",
     f"create-branch studio/distribution evidence/{TAG}",
@@ -153,7 +153,7 @@ def test_what_fails_before_our_eyes_ends_the_command(fate: dict[str, str], cause
     assert keys(forge.effects) == WHOLE[:last]
 
 
-@pytest.mark.parametrize(("what", "key"), [("candidate", WHOLE[0]), ("publish", WHOLE[5])])
+@pytest.mark.parametrize(("what", "key"), [("candidate", WHOLE[3]), ("publish", WHOLE[5])])
 def test_typed_again_a_failed_run_is_started_once_more(what: str, key: str) -> None:
     forge = fresh(**{what: "failure"})
     with pytest.raises(BlockedError):

@@ -132,12 +132,10 @@ def test_ready_candidates_and_green_checks_merge() -> None:
     assert kinds(step(facts)) == [MergePullRequest]
 
 
-def test_the_rules_are_read_again_before_the_merge() -> None:
-    facts = all_ready(GOAL, under_way(GOAL, opened(CHANGE, VALIDATE)))
-    unread = replace(facts.with_home(rules=None, environment=None), protection_read=False)
+@pytest.mark.parametrize("facts", [START, under_way(GOAL, opened(CHANGE, VALIDATE))], ids=["opening", "merging"])
+def test_the_rules_are_read_again_before_every_effect(facts: Observation) -> None:
+    unread = replace(all_ready(GOAL, facts).with_home(rules=None, environment=None), protection_read=False)
     assert step(unread) == Ask("protection")
-    opening = replace(all_ready(GOAL, START).with_home(rules=None, environment=None), protection_read=False)
-    assert kinds(step(opening)) == [CreateBranch, CommitFiles, OpenPullRequest]
 
 
 @pytest.mark.parametrize(

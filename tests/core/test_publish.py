@@ -72,7 +72,7 @@ def test_a_rule_that_was_loosened_after_the_merge_stops_the_run(home: Any, code:
 def test_what_is_not_prepared_is_prepared_first() -> None:
     found = step(under_way(GOAL))
     assert isinstance(found, Act)
-    assert found.actions[1].key == f"create-branch studio/distribution release/{TAG}"
+    assert found.actions[0].key == f"create-branch studio/distribution release/{TAG}"
 
 
 def test_the_seal_covers_plan_commit_and_every_candidate() -> None:
@@ -110,7 +110,7 @@ def test_a_tag_that_is_elsewhere_stops_the_dispatch() -> None:
     found = step(replace(READY, runs=()).with_home(tags={TAG: sha("x")}))
     assert isinstance(found, Blocked)
     assert found.stale
-    assert found.cause == f"tag {TAG} is at {sha('x')[:7]}, the release is {sha('merge')[:7]}"
+    assert f"tag {TAG}: was free, is at {sha('x')[:7]}" in found.cause
     assert step(replace(READY, runs=()).with_home(tags={TAG: sha("merge")})) == Act((DISPATCH,))
 
 
@@ -133,7 +133,7 @@ def test_a_waiting_run_names_who_must_approve() -> None:
     )
     blind = step(replace(with_runs(run), protection_read=False).with_home(environment=None))
     assert isinstance(blind, Wait)
-    assert blind.who == "release managers"
+    assert blind.who == "release managers (studio/release-managers)", "as the plan has recorded them"
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress", "pending", "requested"])
@@ -152,13 +152,31 @@ def test_a_run_that_failed_before_we_looked_is_started_again(conclusion: str) ->
     assert step(with_runs(run, approvals=(APPROVED,))) == Act((DISPATCH,))
 
 
-@pytest.mark.parametrize("conclusion", ["failure", "cancelled"])
-def test_a_run_that_failed_before_our_eyes_blocks(conclusion: str) -> None:
-    found = step(with_runs(publish_run(GOAL, READY, conclusion=conclusion), alive={900}))
+LONG_AGO, LATELY = "2025-12-11T12:00:00Z", "2025-12-11T12:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("ended", "approvals", "cause"),
+    [
+        ({"conclusion": "failure"}, (), "the publishing run ended with failure"),
+        ({"conclusion": "failure", "created_at": LATELY}, (), "the publishing run ended with failure"),
+        ({"conclusion": "failure", "created_at": LONG_AGO}, (APPROVED,), "the publishing run ended with failure"),
+        ({"conclusion": "failure", "created_at": LONG_AGO}, (), f"nobody approved {TAG} within 30 days, and its run"),
+        ({"conclusion": "cancelled"}, (), "somebody cancelled the publishing run https://forge.example/runs/900"),
+        ({"conclusion": "timed_out"}, (APPROVED,), "the publishing run ended with timed_out"),
+    ],
+)
+def test_a_run_that_failed_before_our_eyes_blocks(ended: Any, approvals: Any, cause: str) -> None:
+    found = step(with_runs(publish_run(GOAL, READY, **ended), alive={900}, approvals=approvals))
     assert isinstance(found, Blocked)
-    assert found.cause == f"the publishing run ended with {conclusion}"
-    assert "https://forge.example/runs/900" in found.remedy
+    assert found.cause.startswith(cause)
+    assert "the same command starts it again" in found.remedy
     assert found.next_command == "ms release content publish --channel beta --auto --watch"
+
+
+def test_a_run_that_nobody_approved_in_time_is_started_again() -> None:
+    run = publish_run(GOAL, READY, conclusion="failure", created_at=LONG_AGO)
+    assert step(with_runs(run)) == Act((DISPATCH,))
 
 
 @pytest.mark.parametrize("alive", [set(), {900}], ids=["seen later", "seen alive"])

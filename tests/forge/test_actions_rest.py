@@ -107,7 +107,7 @@ def test_a_run_and_its_jobs_carry_what_the_description_requires(world: World) ->
     assert [world.ask("GET", f"/actions/{path}/9").status_code for path in ("runs", "jobs")] == [404, 404]
 
 
-def test_an_unchanged_run_is_answered_with_304(world: World) -> None:
+def test_g45_an_unchanged_run_is_answered_with_304(world: World) -> None:
     world.push({"ci.yml": workflow([{"run": "true"}])})
     world.settle()
     tag = world.ask("GET", "/actions/runs/1").headers["etag"]
@@ -144,8 +144,11 @@ def test_logs_are_text_behind_an_address_that_needs_no_token(world: World) -> No
     assert answer.status_code == 302
     assert " hello\n" in httpx.get(answer.headers["location"]).text
     assert httpx.get(answer.headers["location"][:-1]).status_code == 404
-    whole = zipfile.ZipFile(io.BytesIO(world.ask("GET", "/actions/runs/1/logs").content))
+    bundled = world.ask("GET", "/actions/runs/1/logs")
+    assert bundled.status_code == 302
+    whole = zipfile.ZipFile(io.BytesIO(httpx.get(bundled.headers["location"]).content))
     assert whole.namelist() == ["0_test.txt"]
+    assert httpx.get(bundled.headers["location"][:-1]).status_code == 404
 
 
 def test_artifacts_are_listed_downloaded_and_deleted(world: World) -> None:
@@ -185,7 +188,7 @@ def test_an_artifact_name_is_taken_once_in_a_run(world: World) -> None:
 @pytest.mark.parametrize(
     ("headers", "more", "status"), [({}, {}, 204), ({}, {"return_run_details": True}, 200), (VERSION, {}, 200)]
 )
-def test_dispatch_tells_the_run_when_asked(world: World, headers: dict[str, str], more: Any, status: int) -> None:
+def test_g1_dispatch_tells_the_run_when_asked(world: World, headers: dict[str, str], more: Any, status: int) -> None:
     world.push({"ci.yml": workflow([{"run": "true"}], on=DISPATCH)})
     body = {"ref": "main", "inputs": {"tag": "v1"}, **more}
     answer = world.ask("POST", "/actions/workflows/ci.yml/dispatches", "carol", json=body, headers=headers)
@@ -208,7 +211,7 @@ def test_dispatch_tells_the_run_when_asked(world: World, headers: dict[str, str]
         ("alice", {"ref": "main", "inputs": []}, 422, "is not a object"),
     ],
 )
-def test_dispatch_is_refused_to_others_and_for_nonsense(
+def test_g4_dispatch_is_refused_to_others_and_for_nonsense(
     world: World, who: str, body: Any, status: int, text: str
 ) -> None:
     world.push({"ci.yml": workflow([{"run": "true"}], on=DISPATCH)})
@@ -226,7 +229,7 @@ def test_dispatch_by_tag_and_by_number(world: World) -> None:
     assert world.said("tag v1"), world.log()
 
 
-def test_a_workflow_may_dispatch_another_one_but_push_starts_nothing(world: World) -> None:
+def test_g5_a_workflow_may_dispatch_another_one_but_its_push_starts_nothing(world: World) -> None:
     body = '{"ref": "main"}'
     call = (
         "import os, urllib.request as u; e = os.environ; "
@@ -263,7 +266,7 @@ def test_cancel_and_rerun_need_write_and_a_fitting_state(world: World) -> None:
 # ---- reviews (G27)
 
 
-def test_a_review_through_the_api(world: World) -> None:
+def test_g27_a_review_through_the_api(world: World) -> None:
     world.environment(reviewers=BOB, wait_timer=1)
     world.push({"ci.yml": jobs({"ship": {"environment": "release"}})})
     world.settle()
@@ -297,7 +300,7 @@ def test_a_review_through_the_api(world: World) -> None:
 @pytest.mark.parametrize(
     ("permissions", "status"), [({"actions": "write"}, 403), ({"actions": "read", "deployments": "write"}, 200)]
 )
-def test_a_fine_grained_token_needs_deployments_write(world: World, permissions: Any, status: int) -> None:
+def test_g42_a_review_needs_deployments_write(world: World, permissions: Any, status: int) -> None:
     token = {
         "login": "bob",
         "kind": "fine-grained",
@@ -355,7 +358,7 @@ def test_environments_are_made_read_and_deleted(world: World) -> None:
         {"deployment_branch_policy": {"protected_branches": True, "custom_branch_policies": True}},
     ],
 )
-def test_environments_that_cannot_be_are_refused(world: World, wish: Any) -> None:
+def test_g25_more_than_six_reviewers_or_a_longer_wait_are_refused(world: World, wish: Any) -> None:
     assert world.ask("PUT", "/environments/release", "dana", json=wish).status_code == 422
     assert world.ask("GET", "/environments/release").status_code == 404
 

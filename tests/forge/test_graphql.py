@@ -103,7 +103,7 @@ def test_assets_have_no_number_and_no_digest() -> None:
 # ---- errors
 
 
-def test_unknown_and_hidden_repositories_look_the_same(world: Small) -> None:
+def test_g9_unknown_and_hidden_repositories_look_the_same(world: Small) -> None:
     query = '{a: repository(owner: "o", name: "nope") {url} b: viewer {login}}'
     answer = world.graphql(query)
     assert answer["data"] == {"a": None, "b": {"login": "carol"}}
@@ -131,11 +131,11 @@ def test_unknown_and_hidden_repositories_look_the_same(world: Small) -> None:
         ("pullRequest(number: 7) {url}", "NOT_FOUND"),
     ],
 )
-def test_refused_arguments(world: Small, fields: str, kind: str) -> None:
+def test_g44_pages_have_a_size_of_at_most_100(world: Small, fields: str, kind: str) -> None:
     assert [error["type"] for error in world.graphql(in_repository(fields))["errors"]] == [kind]
 
 
-def test_too_many_possible_nodes(world: Small) -> None:
+def test_g44_too_many_possible_nodes(world: Small) -> None:
     deep = "refs(refPrefix: \"refs/tags/\", first: 100) {nodes {target {... on Commit {history(first: 100) {nodes {checkSuites(first: %s) {totalCount}}}}}}}"  # fmt: skip  # noqa: E501
     assert "errors" not in world.graphql(in_repository(deep % 48))
     answer = world.graphql(in_repository(deep % 49))
@@ -219,7 +219,7 @@ def test_objects_by_expression(world: Small) -> None:
     assert [found["none"], found["bad"], found["gone"]] == [None, None, None]
 
 
-def test_refs_annotated_tags_and_comparison(world: Small) -> None:
+def test_g48_refs_annotated_tags_and_comparison(world: Small) -> None:
     git_dir, head = world.forge.git_dir(OPEN), world.heads[OPEN]
     first = git.log(git_dir, "main", 3)[-1].sha
     who = git.Person("Ann", "ann@example.org", "2026-01-03T00:00:00Z")
@@ -295,7 +295,7 @@ def test_check_runs_of_the_latest_attempt(world: Small) -> None:
     assert runs("status: COMPLETED, conclusions: [FAILURE]") == [("test", "FAILURE")]
 
 
-def test_fine_grained_tokens_read_no_checks_of_private_repositories(world: Small) -> None:
+def test_g20_fine_grained_tokens_read_no_checks_of_private_repositories(world: Small) -> None:
     query = in_repository(CHECKS.replace("FILTER", "checkType: LATEST"), CLOSED)
     answer = world.graphql(query, "fine-token")
     assert answer["data"]["repository"]["object"] == {"checkSuites": None}

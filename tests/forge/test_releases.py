@@ -53,7 +53,7 @@ def tag_of(world: Small, tag: str) -> str | None:
     ("token", "in_list", "by_id"),
     [("carol-token", 1, 200), ("job-token", 1, 200), ("rita-token", 0, 404), (None, 0, 404)],
 )
-def test_draft_is_seen_only_with_push_access_and_never_by_tag(
+def test_g31_drafts_only_in_lists_and_only_with_push_access(
     world: Small, token: str | None, in_list: int, by_id: int
 ) -> None:
     draft = make(world, draft=True)
@@ -62,7 +62,7 @@ def test_draft_is_seen_only_with_push_access_and_never_by_tag(
     assert world.rest("GET", f"{RELEASES}/tags/v1.0.0", token).status_code == 404
 
 
-def test_draft_makes_no_tag_and_says_untagged(world: Small) -> None:
+def test_g33_a_draft_makes_no_tag(world: Small) -> None:
     draft = make(world, draft=True)
     assert tag_of(world, "v1.0.0") is None
     assert "/releases/tag/untagged-" in draft["html_url"]
@@ -70,7 +70,7 @@ def test_draft_makes_no_tag_and_says_untagged(world: Small) -> None:
     assert draft["tarball_url"] is None
 
 
-def test_several_drafts_share_a_tag_but_one_is_published(world: Small) -> None:
+def test_g32_several_drafts_share_a_tag_but_one_is_published(world: Small) -> None:
     first, second = make(world, draft=True), make(world, draft=True)
     assert world.rest("PATCH", f"{RELEASES}/{first['id']}", json={"draft": False}).status_code == 200
     refused = world.rest("PATCH", f"{RELEASES}/{second['id']}", json={"draft": False})
@@ -78,7 +78,7 @@ def test_several_drafts_share_a_tag_but_one_is_published(world: Small) -> None:
     assert errors(world.rest("POST", RELEASES, json={"tag_name": "v1.0.0"})) == [("tag_name", "already_exists")]
 
 
-def test_publishing_resolves_a_branch_at_that_moment(world: Small) -> None:
+def test_g33_publishing_resolves_a_branch_at_that_moment(world: Small) -> None:
     draft = make(world, draft=True, target_commitish="main")
     moved = add_commits(world.forge, OPEN, 1)
     answer = world.rest("PATCH", f"{RELEASES}/{draft['id']}", json={"draft": False}).json()
@@ -88,7 +88,7 @@ def test_publishing_resolves_a_branch_at_that_moment(world: Small) -> None:
     assert world.verbs() == ["create_release", "update_release", "create_tag", "publish_release"]
 
 
-def test_existing_tag_is_used_and_target_ignored(world: Small) -> None:
+def test_g33_an_existing_tag_is_used_and_the_target_ignored(world: Small) -> None:
     git_dir = world.forge.git_dir(OPEN)
     old = git.log(git_dir, "main", 3)[-1].sha
     git.update_ref(git_dir, "refs/tags/v2.0.0", old, None)
@@ -112,13 +112,13 @@ def test_malformed_tag_is_refused(world: Small, tag: str) -> None:
     assert errors(world.rest("POST", RELEASES, json={"tag_name": tag})) == [("tag_name", "custom")]
 
 
-def test_body_length(world: Small) -> None:
+def test_g35_a_body_has_at_most_125_000_characters(world: Small) -> None:
     assert len(make(world, "v1.0.0", body="x" * 125_000)["body"]) == 125_000
     long = {"tag_name": "v1.0.1", "body": "x" * 125_001}
     assert errors(world.rest("POST", RELEASES, json=long)) == [("body", "custom")]
 
 
-def test_tag_rules_refuse_publication_and_leave_the_draft(world: Small) -> None:
+def test_g38_tag_rules_refuse_publication_and_leave_the_draft(world: Small) -> None:
     ruleset = {
         "id": 5,
         "name": "tags",
@@ -142,7 +142,7 @@ def test_tag_rules_refuse_publication_and_leave_the_draft(world: Small) -> None:
 # ---- latest
 
 
-def test_latest_is_the_one_marked_last(world: Small) -> None:
+def test_g38_latest_is_the_one_marked_last(world: Small) -> None:
     make(world, "v1.0.0")
     make(world, "v2.0.0")
     make(world, "v3.0.0-beta.1", prerelease=True)
@@ -206,7 +206,7 @@ def test_read_only_job_token_is_refused_in_githubs_words(world: Small) -> None:
         ("日本.bin", "default.bin"),
     ],
 )
-def test_names_are_made_plain(given: str, kept: str) -> None:
+def test_g35_names_are_made_plain(given: str, kept: str) -> None:
     assert asset_name(given) == kept
 
 
@@ -242,7 +242,7 @@ def test_storage_address_cannot_be_made_up_and_expires(world: Small) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b.bin", "a.b.bin", "a  b.bin"])
-def test_same_name_is_refused(world: Small, name: str) -> None:
+def test_g35_a_taken_name_is_refused(world: Small, name: str) -> None:
     release = make(world)
     assert upload(world, release, "a b.bin", b"1").status_code == 201
     assert errors(upload(world, release, name, b"2")) == [("name", "already_exists")]

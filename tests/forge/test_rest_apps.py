@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from forge import app_key
+from forge.app_key import KEY, OTHER, public_key
 from forge.rest_world import NOW, World, served
 
-KEY, OTHER = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
 NOW_S = int(NOW.timestamp())
 
 
-def jwt(key: rsa.RSAPrivateKey = KEY, alg: str = "RS256", **claims: Any) -> str:
-    said = {"iss": "77", "iat": NOW_S - 60, "exp": NOW_S + 540, **claims}
-    parts = [base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in ({"alg": alg}, said)]
-    signature = key.sign(b".".join(parts), padding.PKCS1v15(), SHA256())
-    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+def jwt(key: rsa.RSAPrivateKey = KEY, **more: Any) -> str:
+    return app_key.jwt(NOW_S, key, **more)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with served(tmp_path / "forge") as found:
-        pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         app = found.store.get("app", "robot")
         assert app is not None
-        found.store.put("app", "robot", {**app, "public_key": pem})
+        found.store.put("app", "robot", {**app, "public_key": public_key()})
         yield found
 
 

@@ -30,7 +30,7 @@ def refusal(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["message"]
 
 
-def test_classic_protection_is_for_admins(world: World) -> None:
+def test_g39_classic_protection_is_for_admins(world: World) -> None:
     dana = world.api("dana")
     assert refusal(dana.get("branches/main/protection")) == (404, "Branch not protected")
     body = dana.put("branches/main/protection", CLASSIC).json()
@@ -71,7 +71,7 @@ def test_protected_branch_refuses_the_refs_api(world: World) -> None:
     assert world.effects("update_ref") == []
 
 
-def test_rulesets(world: World) -> None:
+def test_g40_rulesets_are_read_by_all_their_bypass_list_is_not(world: World) -> None:
     dana, rules = world.api("dana"), [{"type": "deletion"}, {"type": "non_fast_forward"}]
     wish = {
         "name": "main",
@@ -133,7 +133,7 @@ def test_bypass_for_pull_requests_only(world: World) -> None:
     assert world.api("mia").put(f"pulls/{number}/merge", {}).status_code == 200
 
 
-def test_organisation_rulesets_count(world: World) -> None:
+def test_g40_rulesets_of_the_organisation_count(world: World) -> None:
     names = {"ref_name": {"include": ["refs/heads/release/**/*"], "exclude": []}}
     only = {**names, "repository_name": {"include": ["shut"], "exclude": []}}
     world.ruleset([{"type": "creation"}], repo=None, org="octo", conditions=only)
@@ -147,7 +147,7 @@ def test_organisation_rulesets_count(world: World) -> None:
     assert world.api().get("rulesets?includes_parents=false").json() == []
 
 
-def test_workflow_token_and_workflow_files(world: World) -> None:
+def test_g34_a_tag_of_other_workflow_files_is_refused(world: World) -> None:
     """A job's token refers only to commits whose workflow files some branch has already (G34)."""
     git_dir = world.forge.git_dir("octo/shut")
     with_ci = world.branch("main", {".github/workflows/ci.yml": b"on: push\n"})
@@ -192,13 +192,13 @@ def test_only_apps_write_check_runs(world: World) -> None:
     assert world.api("app").post("check-runs", {**wish, "conclusion": "odd"}).status_code == 422
 
 
-def test_fine_grained_tokens_have_no_checks(world: World) -> None:
+def test_g20_fine_grained_tokens_have_no_checks(world: World) -> None:
     answer = world.api("narrow").get("commits/main/check-runs")
     assert refusal(answer) == (403, "Resource not accessible by personal access token")  # G20
     assert world.api("narrow", "open").get("commits/main/check-runs").status_code == 200
 
 
-def test_statuses(world: World) -> None:
+def test_g16_without_statuses_the_combined_one_is_pending(world: World) -> None:
     api, sha = world.api(), world.tip()
     assert api.get("commits/main/status").json()["state"] == "pending"  # G16: none at all
     for state, whole in (("pending", "pending"), ("success", "success"), ("error", "failure"), ("success", "success")):

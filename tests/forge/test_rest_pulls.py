@@ -115,7 +115,7 @@ def test_methods(world: World, method: str) -> None:
     git.run(git_dir, "fsck", "--strict")
 
 
-def test_head_moved_is_409(world: World) -> None:
+def test_g11_head_moved_is_409(world: World) -> None:
     old = world.branch("topic")
     number = world.api().open("topic")
     new = world.branch("later", base="topic")
@@ -124,7 +124,7 @@ def test_head_moved_is_409(world: World) -> None:
     assert world.api().put(f"pulls/{number}/merge", {"sha": new}).status_code == 200
 
 
-def test_conflict_is_405(world: World) -> None:
+def test_g11_conflict_is_405(world: World) -> None:
     world.branch("topic", {"src/a.txt": b"mine\n"})
     number = world.api().open("topic")
     world.branch("main", {"src/a.txt": b"yours\n"})
@@ -147,7 +147,7 @@ def test_conflict_is_405(world: World) -> None:
         ("neutral", ""),
     ],
 )
-def test_required_check(world: World, conclusion: str | None, message: str) -> None:
+def test_g17_skipped_and_neutral_satisfy_a_required_check(world: World, conclusion: str | None, message: str) -> None:
     sha = world.branch("topic")
     number = world.api().open("topic")
     world.protect()
@@ -157,7 +157,7 @@ def test_required_check(world: World, conclusion: str | None, message: str) -> N
     assert (refusal(answer) == (405, message)) if message else answer.status_code == 200
 
 
-def test_required_check_of_one_app(world: World) -> None:
+def test_g18_a_bound_check_counts_only_from_its_app(world: World) -> None:
     """A bound check counts only from its app (G18)."""
     sha = world.branch("topic")
     number = world.api().open("topic")
@@ -171,7 +171,7 @@ def test_required_check_of_one_app(world: World) -> None:
     assert world.api().put(f"pulls/{number}/merge", {}).status_code == 200
 
 
-def test_check_and_status_of_one_name_are_both_required(world: World) -> None:
+def test_g16_check_and_status_of_one_name_are_both_required(world: World) -> None:
     sha = world.branch("topic")
     number = world.api().open("topic")
     world.protect()
@@ -182,7 +182,7 @@ def test_check_and_status_of_one_name_are_both_required(world: World) -> None:
     assert world.api().put(f"pulls/{number}/merge", {}).status_code == 200
 
 
-def test_strict_needs_the_newest_base(world: World) -> None:
+def test_g11_a_modified_base_is_405(world: World) -> None:
     sha = world.branch("topic")
     number = world.api().open("topic")
     world.protect(required_status_checks={"strict": True, "checks": [{"context": "ci", "app_id": None}]})
@@ -193,7 +193,7 @@ def test_strict_needs_the_newest_base(world: World) -> None:
     assert refusal(world.api().put(f"pulls/{number}/merge", {"sha": sha})) == (405, BASE_MOVED)
 
 
-def test_update_branch(world: World) -> None:
+def test_g14_update_branch_makes_a_new_head(world: World) -> None:
     """The base is merged into the head: a new head SHA, compared with the expected one (G14)."""
     sha = world.branch("topic")
     number = world.api().open("topic")
@@ -268,7 +268,7 @@ def test_two_merges_at_once_make_one(world: World) -> None:
     assert [e["verb"] for e in world.effects()] == ["open_pull", "merge_pull", "update_ref"]
 
 
-def test_refs_are_created_once_however_many_ask(world: World) -> None:
+def test_g33_refs_are_created_once_however_many_ask(world: World) -> None:
     body = {"ref": "refs/heads/release/v1", "sha": world.tip()}
     apis = [world.api(who) for who in ("carol", "mia", "dana")] * 2
     with ThreadPoolExecutor(6) as pool:

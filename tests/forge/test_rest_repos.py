@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from forge.rest_world import World, served
@@ -37,7 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         ("carol", "OPEN", 200),
     ],
 )
-def test_who_sees_a_repository(world: World, token: str, repo: str, status: int) -> None:
+def test_g9_404_for_those_who_may_not_know(world: World, token: str, repo: str, status: int) -> None:
     assert world.api(token, repo).get().status_code == status
 
 
@@ -90,7 +91,7 @@ def test_unknown_path_method_slash_and_version(world: World) -> None:
     assert (bad.status_code, bad.json()["message"]) == (400, "Problems parsing JSON")
 
 
-def test_etag_and_limits(world: World) -> None:
+def test_g45_a_304_is_free(world: World) -> None:
     api = world.api("mia")
     first = api.get("branches/main")
     again = api.get("branches/main", headers={"if-none-match": first.headers["etag"]})
@@ -103,7 +104,7 @@ def test_etag_and_limits(world: World) -> None:
     assert world.api("job").get().headers["x-ratelimit-limit"] == "1000"
 
 
-def test_anonymous_limit(tmp_path: Path) -> None:
+def test_g43_nobody_has_sixty_requests(tmp_path: Path) -> None:
     with served(tmp_path / "forge") as world:
         answers = [world.client("").get("/repos/octo/open") for _ in range(61)]
         assert [answer.status_code for answer in answers] == [200] * 60 + [403]
@@ -111,7 +112,7 @@ def test_anonymous_limit(tmp_path: Path) -> None:
         assert "rate limit exceeded" in answers[-1].json()["message"]
 
 
-def test_branches_say_only_a_little_of_protection(world: World) -> None:
+def test_g39_branches_say_only_a_little_of_protection(world: World) -> None:
     world.protect(repo="octo/other")
     body = world.api("carol", "other").get("branches/main").json()
     assert body["protected"] is True
@@ -141,6 +142,10 @@ def test_commits_and_pages(world: World) -> None:
     assert last.json()[0]["commit"]["message"] == "first"
     assert set(last.links) == {"prev", "first"}
     assert [c["commit"]["message"] for c in api.get("commits?path=src/a.txt").json()] == ["first"]
+    counts = {
+        path: len(api.get(f"commits?path={path}").json()) for path in ("/", "src/", ":(", ":!src", "../x", "/etc")
+    }
+    assert counts == {"/": 2, "src/": 2, ":(": 0, ":!src": 0, "../x": 0, "/etc": 0}
     one = api.get("commits/main").json()
     assert one["stats"] == {"additions": 1, "deletions": 0, "total": 1}
     assert [(f["filename"], f["status"]) for f in one["files"]] == [("src/b.txt", "added")]
@@ -182,7 +187,7 @@ def test_compare(world: World) -> None:
     assert api.get("compare/main..compared").status_code == 404
 
 
-def test_compare_stops_at_250_and_files_come_on_page_one(world: World) -> None:
+def test_g22_compare_stops_at_250_and_files_come_on_page_one(world: World) -> None:
     git_dir, tip = world.forge.git_dir("octo/open"), world.tip(repo="octo/open")
     person = git.Person("P", "p@example.org", "2026-01-02T00:00:00Z")
     for number in range(260):
@@ -248,7 +253,7 @@ def test_moving_and_deleting_refs(world: World) -> None:
     assert verbs == ["update_ref", "delete_ref"]
 
 
-def test_annotated_tags(world: World) -> None:
+def test_g48_annotated_tags_are_peeled_in_two_steps(world: World) -> None:
     api, sha = world.api(), world.tip()
     body = {"tag": "v7", "message": "seven", "object": sha, "type": "commit"}
     made = api.post(
@@ -320,6 +325,13 @@ def test_api_host_and_enterprise_addresses(world: World) -> None:
     assert body["url"] == f"http://api.github.localhost:{port}/repos/octo/shut"
     assert body["html_url"] == f"http://github.localhost:{port}/octo/shut"
     assert world.api().get().json()["clone_url"] == f"{world.server.url}/octo/shut.git"
+
+
+def test_a_client_may_take_the_forge_for_its_proxy(world: World) -> None:
+    """Then the request names the whole address; so gh finds the forge without a name in DNS."""
+    with httpx.Client(proxy=world.server.url, trust_env=False) as client:
+        body = client.get("http://api.github.localhost/repos/octo/open").json()
+    assert (body["full_name"], body["url"]) == ("octo/open", "http://api.github.localhost/repos/octo/open")
 
 
 def test_requests_are_counted_by_kind(tmp_path: Path) -> None:

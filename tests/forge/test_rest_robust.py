@@ -28,7 +28,8 @@ FIELDS = [
     "bypass_actors", "actor_id", "actor_type", "bypass_mode", "event", "output", "repository_name", "target",
 ]  # fmt: skip
 CHECKS = {"strict": True, "contexts": ["ci"], "checks": [{"context": "ci", "app_id": 1}]}
-RULE = {"type": "required_status_checks", "parameters": {"required_status_checks": [{"context": "ci"}]}}
+REQUIRED = {"required_status_checks": [{"context": "ci"}], "strict_required_status_checks_policy": False}
+RULE = {"type": "required_status_checks", "parameters": REQUIRED}
 ACTOR = {"actor_type": "Team", "actor_id": 70, "bypass_mode": "always"}
 NAMES = {"ref_name": {"include": ["refs/heads/z*"], "exclude": []}}
 # Valid requests ("SHA" stands for the tip of main), which random fields are put into.

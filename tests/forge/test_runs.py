@@ -275,7 +275,7 @@ def test_pull_requests_run_on_the_test_merge_and_report_on_the_head(world: World
     assert [check["head_sha"] for check in world.store.find("check_run", REPO)] == [head]
 
 
-def test_a_run_is_named_after_its_inputs(world: World) -> None:
+def test_g3_a_run_is_named_after_its_inputs(world: World) -> None:
     on = {"workflow_dispatch": {"inputs": {"tag": {"required": True}, "force": {"type": "boolean", "default": False}}}}
     raw = jobs(
         {"test": {"name": "Test ${{ inputs.tag }}", "steps": [{"run": "echo ${{ inputs.tag }} ${{ !inputs.force }}"}]}},
@@ -301,7 +301,7 @@ def test_a_run_is_named_after_its_inputs(world: World) -> None:
         ("ci.yml", "bare", {}, 422, "failed to parse workflow"),
     ],
 )
-def test_dispatch_is_refused_as_on_github(
+def test_g4_dispatch_is_refused_as_on_github(
     world: World, workflow_id: str, ref: str, inputs: dict[str, str], status: int, message: str
 ) -> None:
     only = {"workflow_dispatch": {}}
@@ -320,7 +320,7 @@ def test_dispatch_is_refused_as_on_github(
 # ---- concurrency (G23)
 
 
-def test_one_runs_one_waits_and_a_newer_one_takes_the_waiting_place(world: World, tmp_path: Path) -> None:
+def test_g23_one_runs_one_waits_and_a_newer_one_takes_the_waiting_place(world: World, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     raw = slow(mark, on="workflow_dispatch", concurrency={"group": "g-${{ github.ref_name }}"})
     world.push({"ci.yml": raw, "other.yml": jobs({"x": {}}, on="workflow_dispatch", concurrency="G-MAIN")})
@@ -333,7 +333,7 @@ def test_one_runs_one_waits_and_a_newer_one_takes_the_waiting_place(world: World
     assert world.ends() == ["cancelled", "cancelled", "success"]
 
 
-def test_queue_max_keeps_all_in_order(world: World, tmp_path: Path) -> None:
+def test_g23_queue_max_keeps_all_in_order(world: World, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     group = {"group": "g", "queue": "max", "cancel-in-progress": False}
     world.push(
@@ -351,7 +351,7 @@ def test_queue_max_keeps_all_in_order(world: World, tmp_path: Path) -> None:
     assert world.ends() == ["cancelled", "success", "success"]
 
 
-def test_cancel_in_progress_ends_the_running_one(world: World, tmp_path: Path) -> None:
+def test_g23_cancel_in_progress_ends_the_running_one(world: World, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     group = {"group": "ci-${{ github.ref }}", "cancel-in-progress": "${{ github.event_name == 'push' }}"}
     world.push({"ci.yml": slow(mark, on="push", concurrency=group)})
@@ -420,7 +420,7 @@ REVIEWERS = [
 
 
 @pytest.mark.parametrize(("settings", "login", "message"), REVIEWERS)
-def test_only_reviewers_decide(world: World, settings: dict[str, Any], login: str, message: str | None) -> None:
+def test_g27_only_reviewers_decide(world: World, settings: dict[str, Any], login: str, message: str | None) -> None:
     with world.store.writing():
         world.store.put(
             "team", "o/managers", {"org": "o", "slug": "managers", "name": "M", "id": 5, "members": ["carol"]}
@@ -448,7 +448,7 @@ def test_only_reviewers_decide(world: World, settings: dict[str, Any], login: st
         ([], "main", False),
     ],
 )
-def test_only_admitted_refs_deploy(world: World, names: list[str], branch: str, admitted: bool) -> None:
+def test_g30_only_admitted_refs_deploy(world: World, names: list[str], branch: str, admitted: bool) -> None:
     policy = {"protected_branches": False, "custom_branch_policies": True, "names": names}
     world.environment(branch_policy=policy)
     world.push({"f": "1"})
@@ -460,7 +460,7 @@ def test_only_admitted_refs_deploy(world: World, names: list[str], branch: str, 
 
 
 @pytest.mark.parametrize(("protected", "end"), [((), "success"), (("main",), "failure"), (("main", "x"), "success")])
-def test_protected_branches_only_means_all_when_none_is(world: World, protected: tuple[str, ...], end: str) -> None:
+def test_g29_protected_branches_only_means_all_when_none_is(world: World, protected: tuple[str, ...], end: str) -> None:
     world.environment(branch_policy={"protected_branches": True, "custom_branch_policies": False, "names": []})
     with world.store.writing():
         for branch in protected:
@@ -471,7 +471,7 @@ def test_protected_branches_only_means_all_when_none_is(world: World, protected:
     assert world.ends() == [end]
 
 
-def test_a_missing_environment_is_made_without_protection(world: World) -> None:
+def test_g29_a_missing_environment_is_made_without_protection(world: World) -> None:
     world.push({"ci.yml": jobs({"ship": {"environment": "${{ github.ref_name }}-env"}})})
     world.settle()
     assert world.ends() == ["success"]
@@ -479,7 +479,7 @@ def test_a_missing_environment_is_made_without_protection(world: World) -> None:
     assert (made["name"], made["reviewers"], made["branch_policy"]) == ("main-env", [], None)
 
 
-def test_wait_timers_and_the_thirty_days_follow_the_clock(world: World) -> None:
+def test_g25_wait_timers_and_the_thirty_days_follow_the_clock(world: World) -> None:
     world.environment("slow", wait_timer=30)
     world.environment(reviewers=BOB)
     world.push({"ci.yml": jobs({"wait": {"environment": "slow"}, "ship": {"environment": "release"}})})
@@ -519,7 +519,7 @@ def test_a_job_that_takes_too_long_is_ended(world: World, tmp_path: Path) -> Non
     assert "exceeded the maximum execution time" in world.log()
 
 
-def test_a_new_attempt_keeps_commit_and_number(world: World) -> None:
+def test_g19_a_new_attempt_keeps_commit_and_number(world: World) -> None:
     flag = world.forge.root / "flag"
     raw = jobs(
         {

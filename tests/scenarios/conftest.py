@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scenarios.phases import Undisturbed
 from scenarios.stage import Saved, Stage, staging
 
 
@@ -17,6 +18,12 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "saved-worlds"
     shared.mkdir(exist_ok=True)
     return Saved(shared)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(saved: Saved) -> Undisturbed:
+    """The worlds between the phases of a release in which nothing goes wrong."""
+    return Undisturbed(saved)
 
 
 @pytest.fixture

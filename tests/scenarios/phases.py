@@ -58,9 +58,10 @@ class Act:
 
     def type(self) -> Typed:
         """Type the command of the phase, and let its runs come to rest."""
-        return self._type(self.phase)
+        return self.type_as(self.phase)
 
-    def _type(self, phase: Phase) -> Typed:
+    def type_as(self, phase: Phase) -> Typed:
+        """Type the command of another phase."""
         command = self.stage.begin(phase.who, *phase.arguments, typed=phase.typed, url=self.wire.url)
         self.wire.introduce(f"{phase.who}-token", command)
         typed = command.end()
@@ -82,7 +83,7 @@ class Act:
         """What people do after a failure: type the same again; a run that failed must be started and approved anew."""
         for _ in range(RETYPED):
             if self.phase is APPROVE and not self.reached() and self.stage.waiting() is None:
-                self._type(PUBLISH)
+                self.type_as(PUBLISH)
             self.type()
             if self.reached():
                 return
@@ -93,15 +94,15 @@ class Undisturbed:
     """The worlds between the phases when nothing goes wrong, and what was asked on the way."""
 
     def __init__(self, saved: Saved) -> None:
-        self._saved = saved
+        self.saved = saved
 
     def before(self, phase: Phase) -> Path:
         """The world in which the phase begins."""
         match phase.before:
             case "new":
-                return self._saved.new()
+                return self.saved.new()
             case "ready":
-                return self._saved.ready()
+                return self.saved.ready()
             case name:
                 return self._after(PHASES[name]) / "forge"
 
@@ -115,9 +116,9 @@ class Undisturbed:
         return [Asked(**each) for each in self._note(phase)["asked"]]
 
     @contextmanager
-    def playing(self, phase: Phase, root: Path, *, direct: bool = True) -> Iterator[Act]:
-        """The phase, about to begin. `direct`: its jobs are run without act."""
-        with staging(self.before(phase), root, direct=direct) as stage, wired(stage.server.url) as wire:
+    def playing(self, phase: Phase, root: Path, *, world: Path | None = None, direct: bool = True) -> Iterator[Act]:
+        """The phase, about to begin, in its own or another world. `direct`: its jobs are run without act."""
+        with staging(world or self.before(phase), root, direct=direct) as stage, wired(stage.server.url) as wire:
             stage.runner.url = wire.url
             stage.runner.begun = wire.introduce
             yield Act(phase, stage, wire)
@@ -135,4 +136,4 @@ class Undisturbed:
                 note = {"picture": take_picture(act.stage), "asked": asked}
             (root / NOTE).write_text(json.dumps(note))
 
-        return self._saved.once(f"after-{phase.name}", make)
+        return self.saved.once(f"after-{phase.name}", make)

@@ -360,5 +360,3 @@ def test_every_failure_of_the_runbook_is_shown() -> None:
     assert {row[0] for row in FAILURES} == set(shown)
     here = Path(__file__).parents[1]
     assert [where for where in shown.values() if "/" in where and not (here / where).exists()] == []
-
-

@@ -6,6 +6,9 @@ the others; that what was done is not done twice at *every* request is `test_int
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +17,11 @@ from typing import Any
 import pytest
 
 from ms_release.forge.faults import KINDS, Fault
+from ms_release.forge.store import Store
 from scenarios.phases import APPROVE, PHASES, Undisturbed
 from scenarios.picture import take_picture
 from scenarios.prefork import Typed
-from scenarios.stage import Saved
+from scenarios.stage import Saved, copy_world
 
 HOME = "/repos/midi-studio/distribution"
 
@@ -165,3 +169,35 @@ def test_a_long_limit_is_not_waited_for(
         again = act.type()
         assert again.exit == phase.exit, again
         assert take_picture(act.stage) == undisturbed.picture(phase)
+
+
+def test_a_rehearsal_with_faults_ends_as_one_without(saved: Saved, tmp_path: Path) -> None:
+    """A command that a fault ends is typed again; every fault was met, and none stays behind."""
+    kept = tmp_path / "kept"
+    copy_world(saved.ready(), kept / "forge")
+    words = ("commit_then_502 POST /repos/*/pulls", "expired_token GET /repos/*/runs", "never_met")
+    typed = rehearse(tmp_path, kept, *words)
+    assert typed.returncode == 2, typed.stderr
+    assert "there is no fault never_met" in typed.stderr
+    typed = rehearse(tmp_path, kept, *words[:2], "delay DELETE /nowhere")
+    assert typed.returncode == 0, typed.stderr
+    verbs = [line for line in typed.stdout.splitlines() if line.startswith(("@", "  exit"))]
+    assert sum(line.startswith("@alice $ ms release content prepare") for line in verbs) == 2, verbs
+    assert {line.split()[1] for line in verbs if line.startswith("  exit")} == {"0", "4", "5", "6"}
+    assert "fault commit_then_502 POST /repos/*/pulls: met by 1 request" in typed.stdout
+    assert "fault expired_token GET /repos/*/runs: met by 1 request" in typed.stdout
+    assert "fault delay DELETE /nowhere: never met" in typed.stdout
+    assert "exactly those that the plan foretold" in typed.stdout
+    store = Store(kept / "forge" / "forge.sqlite")
+    assert store.find("fault") == []
+    store.close()
+
+
+def rehearse(place: Path, kept: Path, *faults: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "ms_release", "release", "rehearse", "--yes", "--keep", str(kept)]
+    options = [word for fault in faults for word in ("--fault", fault)]
+    env = {"PATH": os.environ["PATH"], "HOME": str(place), "LANG": "C.UTF-8"}
+    return subprocess.run(
+        [*command, *options], env=env, cwd=place, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=120,
+    )  # fmt: skip

@@ -20,7 +20,6 @@ from conftest import RUN_ALL
 from ms_release.forge.faults import Fault
 from scenarios.phases import PHASES, Act, Phase, Undisturbed
 from scenarios.picture import take_picture
-from scenarios.stage import Saved
 from scenarios.wire import JOB, Asked, Kill
 
 KILLS = ("before", "unanswered", "answered")
@@ -67,11 +66,6 @@ def chosen(phase: Phase, undisturbed: Undisturbed, share: int) -> list[Point]:
     """The points that one test tries."""
     every = [point for point in points(phase, undisturbed) if RUN_ALL or zlib.crc32(str(point).encode()) % 10 == 0]
     return every[share :: SHARES[phase.name]]
-
-
-@pytest.fixture(scope="session")
-def undisturbed(saved: Saved) -> Undisturbed:
-    return Undisturbed(saved)
 
 
 @pytest.mark.parametrize(("name", "share"), [(name, share) for name, n in SHARES.items() for share in range(n)])

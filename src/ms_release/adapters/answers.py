@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urljoin
 
@@ -14,8 +17,10 @@ import msgspec
 from ms_release.adapters.urls import origin
 from ms_release.errors import CredentialError, ForgeError
 
-JSON_LIMIT = 32 * 1024 * 1024
+JSON_LIMIT = 12 * 1024 * 1024
 """Bytes of one JSON body, after unpacking (faults F40)."""
+_MOST_PARTS = 200_000
+"""Objects and lists in one body: small ones take twenty times the memory that they have bytes."""
 
 
 class BadAnswer(Exception):
@@ -140,12 +145,30 @@ def decode(raw: Raw, kind: Any) -> Any:
     media = raw.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
         raise BadAnswer(f"it is {printable(media, 60) or 'nothing'} and not JSON")
+    if raw.body.count(b"{") + raw.body.count(b"[") > _MOST_PARTS:
+        raise BadAnswer(f"it has more than {_MOST_PARTS} parts")
     try:
         return msgspec.json.decode(raw.body, type=kind)
     except msgspec.ValidationError as error:
         raise BadAnswer(f"it is not what is documented: {printable(str(error), 160)}") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise BadAnswer("it is damaged JSON") from None
+
+
+def know_types(kind: type[msgspec.Struct] = msgspec.Struct) -> None:
+    """Let msgspec look at every type that there is, before threads decode.
+
+    It does so at a type's first use, and when two threads do that at the same moment it crashes the process (0.22).
+    """
+    for each in kind.__subclasses__():
+        _know(each)
+        know_types(each)
+
+
+@cache
+def _know(kind: type[msgspec.Struct]) -> None:
+    with suppress(TypeError):  # a value of ours that is never decoded
+        msgspec.json.Decoder(kind)
 
 
 def decode_graph(raw: Raw) -> _GraphBody:
@@ -173,8 +196,8 @@ def documentation_url(raw: Raw) -> str:
     return _problem(raw).documentation_url
 
 
-def check(raw: Raw, where: str) -> None:
-    """Raises what an answer other than success means; returns for 2xx.
+def check(raw: Raw, where: str, tokens_page: str) -> None:
+    """Raises what an answer other than success means; returns for 2xx. At `tokens_page` people see to their tokens.
 
     401 and 403 → CredentialError/Denied; also 200 with `partial-results`: a partial list is not complete (F7, G41).
     Other 4xx and redirects that may not be followed → Refused. 5xx is the client's business and does not come here.
@@ -183,7 +206,8 @@ def check(raw: Raw, where: str) -> None:
     if sso.startswith("partial-results"):
         raise Denied(
             f"{where} answered only in part: some organisations ask for single sign-on of this token",
-            remedy="Authorise the token for single sign-on in your forge's token settings.",
+            remedy=f"Authorise the token for single sign-on at {tokens_page}, then run the same command again.",
+            sso_url=tokens_page,
         )
     if 200 <= raw.status < 300:
         return
@@ -194,19 +218,24 @@ def check(raw: Raw, where: str) -> None:
             f"{where} refused the token: {message}", remedy="Get a fresh token, then run the same command again."
         )
     if raw.status == 403:
-        raise _denied(raw, where, message, sso)
+        raise _denied(raw, where, message, tokens_page)
     raise Refused(where, raw.status, message, tuple(_field_errors(problem.errors)))
 
 
-def _denied(raw: Raw, where: str, message: str, sso: str) -> Denied:
-    found = re.search(r"url=(https://[^\s;,]+)", sso)
-    if sso:
-        url = printable(found[1], 500) if found else ""
-        return Denied(
-            f"{where} asks for single sign-on of this token",
-            remedy=f"Authorise the token at {url or 'your organisation'}.",
-            sso_url=url,
-        )
+def single_sign_on(raw: Raw, where: str, tokens_page: str) -> Denied:
+    """The refusal of a token that an organisation has not seen through single sign-on, with the address to do it."""
+    found = re.search(r"url=(https://[^\s;,]+)", raw.headers.get("x-github-sso", ""))
+    url = printable(found[1], 500) if found else tokens_page
+    return Denied(
+        f"{where} asks for single sign-on of this token",
+        remedy=f"Authorise the token at {url}, then run the same command again.",
+        sso_url=url,
+    )
+
+
+def _denied(raw: Raw, where: str, message: str, tokens_page: str) -> Denied:
+    if raw.headers.get("x-github-sso"):
+        return single_sign_on(raw, where, tokens_page)
     needs = printable(raw.headers.get("x-accepted-github-permissions", ""), 200)
     remedy = f"Use a token with the permission {needs}." if needs else "Use a token with more rights."
     return Denied(f"{where} is not allowed to this token: {message}", remedy=remedy, permissions=needs)
@@ -217,11 +246,28 @@ def next_page(raw_link: str, current: str) -> str:
     for part in raw_link.split(","):
         found = re.match(r'\s*<([^<>\s]+)>\s*;(?:.*;)?\s*rel="?next"?\s*(?:;|\Z)', part)
         if found:
-            url = urljoin(current, found[1])
+            try:
+                url = urljoin(current, found[1])
+            except ValueError:
+                raise BadAnswer("its next page has no address") from None
             if not same_place(url, current):
                 raise BadAnswer("its next page is at another forge")
             return str(url)
     return ""
+
+
+def moment(date: str) -> datetime:
+    """The time of a Date header, in UTC: the forge's own (faults F34). Raises ForgeError when it says none."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        found = parsedate_to_datetime(date)
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        found = None
+    if found is None or not 2000 <= found.year <= 9998:
+        raise ForgeError("the forge does not say what time it is", remedy="Check the forge's address.")
+    return found
 
 
 def same_place(url: str, other: str) -> bool:

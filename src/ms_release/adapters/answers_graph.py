@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +11,9 @@ from ms_release.core import observation as seen
 from ms_release.errors import ForgeError
 
 T = TypeVar("T")
+# What no JSON reader can confuse (RFC 7493), and what git makes; "" where an alternative of the union has none.
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Sha = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{40}\Z")]
 
 
 class Camel(Struct, rename="camel"):
@@ -35,16 +38,16 @@ class Login(Camel):
 
 
 class Oid(Camel):
-    oid: str
+    oid: Sha
 
 
 class RunNode(Camel):
-    database_id: int | None
+    database_id: Number | None
     event: str
 
 
 class CheckRunNode(Camel):
-    database_id: int | None
+    database_id: Number | None
     name: str
     status: str
     conclusion: str | None
@@ -68,7 +71,7 @@ class Suites(Camel):
 
 
 class CommitNode(Camel):
-    oid: str
+    oid: Sha
     message_headline: str = ""
     message_body: str = ""
     author: Named | None = None
@@ -83,7 +86,7 @@ class History(Camel):
 class Target(Camel):
     """What a ref points to: a commit, or a tag object that points further."""
 
-    oid: str
+    oid: Sha
     checked: History | None = None
     history: History | None = None
     check_suites: Suites | None = None
@@ -92,7 +95,7 @@ class Target(Camel):
 
 class Comparison(Camel):
     status: str = ""
-    behind_by: int = 0
+    behind_by: Number = 0
 
 
 class RefNode(Camel):
@@ -103,13 +106,17 @@ class RefNode(Camel):
 
 class Refs(Camel):
     nodes: list[RefNode]
-    page_info: PageInfo = msgspec.field(default_factory=PageInfo)
+    page_info: PageInfo
+
+
+class Branches(Camel):
+    nodes: list[RefNode]
 
 
 class AssetNode(Camel):
     id: str
     name: str
-    size: int
+    size: Number
 
 
 class Assets(Camel):
@@ -118,7 +125,7 @@ class Assets(Camel):
 
 
 class ReleaseNode(Camel):
-    database_id: int
+    database_id: Number
     tag_name: str
     is_draft: bool
     is_prerelease: bool
@@ -155,11 +162,11 @@ class Paths(Camel):
 
 
 class PullNode(Camel):
-    number: int
+    number: Number
     url: str
-    state: str
+    state: seen.PullState
     author: Login | None
-    head_ref_oid: str
+    head_ref_oid: Sha
     merged_by: Login | None
     merge_commit: Oid | None
     files: Paths | None
@@ -175,7 +182,7 @@ def convert(value: Any, kind: type[T], what: str) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise ForgeError(
-            f"the forge's answer about {what} is not what GitHub documents: {error}",
+            f"the forge's answer about {what} is not what GitHub documents: {str(error)[:300]}",
             remedy="Try again; report it if it stays.",
         ) from None
 
@@ -241,7 +248,7 @@ def pull_of(node: PullNode, checks: tuple[seen.Check, ...] | None) -> seen.Pull:
     return seen.Pull(
         number=node.number,
         url=node.url,
-        state=msgspec.convert(node.state, type=seen.PullState),
+        state=node.state,
         author=node.author.login if node.author else "",
         head_sha=node.head_ref_oid,
         paths=tuple(f.path for f in node.files.nodes) if node.files else (),

@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ms_release.errors import IntegrityError, MachineError
 
@@ -20,7 +22,14 @@ _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGN
 _WHEN = (1980, 1, 1, 0, 0, 0)
 _END = b"PK\x05\x06"
 _END_SIZE = 22
-_LOCAL_SIZE = 30
+_END64 = b"PK\x06\x07"
+_END64_REST = 16
+_LONGEST = 2048
+_LOCAL = struct.Struct("<4s5H3I2H")
+_CENTRAL_SIZE = 46
+_NO_CRC = 0x8
+_SMALL = 64 << 20
+_RATIO = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ def reproducible_zip(path: Path, members: Sequence[tuple[str, Path]]) -> None:
 
 def list_zip(path: Path, limits: Limits = Limits()) -> list[tuple[str, int]]:
     """Names and declared sizes of the files in an archive, in its order. Raises IntegrityError for a hostile one."""
-    with _opened(path) as archive:
+    with _opened(path, limits) as archive:
         return [(info.filename, info.file_size) for info in _members(path, archive, limits)]
 
 
@@ -69,7 +78,7 @@ def hash_zip(path: Path, limits: Limits = Limits()) -> dict[str, str]:
 
     Raises IntegrityError for a hostile or damaged archive, and for a member that is not what the listing promised.
     """
-    with _opened(path) as archive:
+    with _opened(path, limits) as archive:
         members = _members(path, archive, limits)
         try:
             return {info.filename: _hash(archive, info) for info in members}
@@ -89,16 +98,31 @@ def _hash(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
     return digest.hexdigest()
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+def _opened(path: Path, limits: Limits) -> zipfile.ZipFile:
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _END_SIZE))
-            end = file.read()
+            file.seek(max(0, size - _END_SIZE - len(_END64) - _END64_REST))
+            tail = file.read()
+        end = tail[-_END_SIZE:]
         # No comment and nothing after the end: what one reader lists, every reader lists.
         if len(end) != _END_SIZE or not end.startswith(_END) or end[-2:] != b"\0\0":
             raise _refused(path, "does not end where a zip ends")
-        return zipfile.ZipFile(path)
+        # Not the larger format: readers disagree about which of its two directories counts.
+        if tail.startswith(_END64) and len(tail) > _END_SIZE:
+            raise _refused(path, "has a second directory")
+        # Before the directory is read: it alone could fill the memory.
+        here, count = struct.unpack("<2H", end[8:12])
+        length, offset = struct.unpack("<2I", end[12:20])
+        if here != count or end[4:8] != bytes(4) or length + offset + _END_SIZE != size:
+            raise _refused(path, "its directory is not where it says")
+        if count > 2 * limits.files or length > count * (_CENTRAL_SIZE + _LONGEST):
+            raise _refused(path, f"more than {limits.files} files, or a directory of other things")
+        archive = zipfile.ZipFile(path)
+        if len(archive.infolist()) != count:
+            archive.close()
+            raise _refused(path, "its directory holds another number of entries than it says")
+        return archive
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise _refused(path, f"damaged: {error}") from error
     except OSError as error:
@@ -106,16 +130,21 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def _members(path: Path, archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
-    files = [info for info in archive.infolist() if not (info.is_dir() and info.file_size == 0)]
+    files = [info for info in archive.infolist() if not (info.filename.endswith("/") and info.file_size == 0)]
     try:
         _refuse_names([info.filename for info in files], limits)
     except IntegrityError as error:
         raise _refused(path, error.cause) from None
-    if sum(info.file_size for info in files) > limits.bytes:
+    promised = sum(info.file_size for info in files)
+    if promised > limits.bytes:
         raise _refused(path, f"holds more than {limits.bytes} bytes")
+    if promised > max(_SMALL, _RATIO * path.stat().st_size):
+        raise _refused(path, f"is packed more than {_RATIO} times smaller")
     for info in files:
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
             raise _refused(path, f"{info.filename} is no regular file")
+        if info.orig_filename != info.filename:
+            raise _refused(path, f"unsafe file name {info.orig_filename[:128]!a}")
         if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise _refused(path, f"{info.filename} is encrypted or packed in an unusual way")
     _refuse_overlap(path, archive)
@@ -123,14 +152,39 @@ def _members(path: Path, archive: zipfile.ZipFile, limits: Limits) -> list[zipfi
 
 
 def _refuse_overlap(path: Path, archive: zipfile.ZipFile) -> None:
-    """Entries that share bytes are how small archives become huge; bytes before the first are hidden content."""
+    """Entries lie one after the other and say the same as the directory, so that every reader sees the same files.
+
+    Entries that share bytes are how small archives become huge; bytes between them are hidden content.
+    """
     end = 0
-    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-        if info.header_offset < end or (end == 0 and info.header_offset != 0):
-            raise _refused(path, f"{info.filename[:128]!r} overlaps another entry or hides bytes before it")
-        end = info.header_offset + _LOCAL_SIZE + len(info.filename.encode()) + info.compress_size
-    if end > archive.start_dir:
-        raise _refused(path, "its entries overlap its directory")
+    with path.open("rb") as file:
+        for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+            if info.header_offset != end:
+                raise _refused(path, f"{info.filename[:128]!a} overlaps another entry or hides bytes before it")
+            file.seek(end)
+            head = file.read(_LOCAL.size)
+            if len(head) != _LOCAL.size:
+                raise _refused(path, "ends within an entry")
+            sign, _, flags, method, _, _, crc, packed, size, name, extra = _LOCAL.unpack(head)
+            told = (crc, packed, size) if not flags & _NO_CRC else (info.CRC, info.compress_size, info.file_size)
+            if (sign, flags, method) != (b"PK\x03\x04", info.flag_bits, info.compress_type):
+                raise _refused(path, f"{info.filename[:128]!a} is two different things")
+            if told != (info.CRC, info.compress_size, info.file_size):
+                raise _refused(path, f"{info.filename[:128]!a} has two sizes or checksums")
+            if file.read(name) != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437", "replace"):
+                raise _refused(path, f"{info.filename[:128]!a} has two names")
+            end += _LOCAL.size + name + extra + info.compress_size
+            end += _descriptor(file, end, info) if flags & _NO_CRC else 0
+    if end != archive.start_dir:
+        raise _refused(path, "its entries overlap its directory, or hide bytes before it")
+
+
+def _descriptor(file: BinaryIO, at: int, info: zipfile.ZipInfo) -> int:
+    """How many bytes repeat checksum and sizes behind an entry that was written as a stream; 0 when they do not."""
+    file.seek(at)
+    told = struct.pack("<3I", info.CRC, info.compress_size, info.file_size)
+    behind = file.read(16)
+    return 16 if behind == b"PK\x07\x08" + told else 12 if behind[:12] == told else 0
 
 
 def _refuse_names(names: Sequence[str], limits: Limits) -> None:

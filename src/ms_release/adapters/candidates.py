@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ms_release.adapters.answers_graph import convert
+from ms_release.adapters.answers_graph import Number, convert
 from ms_release.adapters.files import read_limited, write_private
 from ms_release.adapters.http import Client
 from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, check_candidate, parse_candidate
@@ -50,10 +50,10 @@ class Cache:
 class RestAsset(Struct):
     """An asset as REST describes it."""
 
-    id: int
+    id: Number
     node_id: str
     name: str
-    size: int
+    size: Number
     state: str
     digest: str | None = None
 
@@ -61,7 +61,7 @@ class RestAsset(Struct):
 class RestRelease(Struct):
     """A release as REST describes it."""
 
-    id: int
+    id: Number
     tag_name: str
     draft: bool
     prerelease: bool

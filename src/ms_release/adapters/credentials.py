@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from ms_release.adapters.urls import origin, refusal
 from ms_release.errors import CredentialError, UsageError
@@ -46,7 +45,8 @@ def _from_gh(env: Mapping[str, str], host: str) -> str:
     try:
         done = subprocess.run(
             ["gh", "auth", "token", "--hostname", host],
-            env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_GH_SECONDS, check=False,
+            env={name: value for name, value in env.items() if not name.startswith("MS_")},  # our keys are not gh's
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_GH_SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         done = None
@@ -83,8 +83,7 @@ def endpoints(env: Mapping[str, str], forge_url: str) -> Endpoints:
 
 
 def _of_server(server: str) -> Endpoints:
-    parts = urlsplit(server)
-    if parts.netloc.lower() == "github.com" and parts.scheme == "https":
+    if server.lower() == "https://github.com":
         return Endpoints("https://api.github.com", "https://api.github.com/graphql", server)
     return Endpoints(f"{server}/api/v3", f"{server}/api/graphql", server)
 

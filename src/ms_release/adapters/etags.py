@@ -46,7 +46,7 @@ class EtagStore:
         try:
             head, _, body = files.read_limited(self._directory / key, _LARGEST + 4096).partition(b"\n")
             kept = msgspec.json.decode(head, type=_Head)
-        except (MsError, msgspec.DecodeError):
+        except (MsError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         if hashlib.sha256(body).hexdigest() != kept.sha256:
             return None

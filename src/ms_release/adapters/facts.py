@@ -52,7 +52,7 @@ def component_of(answer: Graph, alias: str, repo: Repo) -> seen.RepoFacts:
 
 def releases_of(part: dict[str, Any], repo: Repo) -> seen.RepoFacts:
     """A component of which only the newest releases were asked for."""
-    releases = graph.convert(part["releases"], graph.Releases, f"the releases of {repo.slug}")
+    releases = graph.convert(part.get("releases"), graph.Releases, f"the releases of {repo.slug}")
     found = tuple(map(graph.release_of, releases.nodes))
     return seen.RepoFacts(
         repo.id, repo.slug, repo.branch, None, (), False, found, more_releases=releases.page_info.has_next_page

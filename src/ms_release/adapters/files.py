@@ -40,6 +40,23 @@ def write_private(path: Path, data: bytes) -> None:
         ) from error
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet, with the usual rights. Raises MachineError when something is, or by the disk.
+
+    What could not be written whole is taken away again.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+        except BaseException:
+            os.unlink(path)
+            raise
+    except OSError as error:
+        raise MachineError(f"cannot write {path}: {error.strerror}", remedy="Name another file.") from error
+
+
 def _replaceable(path: Path) -> bool:
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)

@@ -133,7 +133,8 @@ def _commits(stream: IO[bytes]) -> Iterator[Commit]:
 
 def _date(seconds: str) -> str:
     """Made here from seconds, since versions of git write ISO dates differently; a commit may claim any number."""
-    moment = min(max(int(seconds or 0), 0), _LAST_SECOND)
+    told = int(seconds) if seconds.isascii() and seconds.isdecimal() and len(seconds) <= 12 else 0
+    moment = min(told, _LAST_SECOND)
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from email.utils import parsedate_to_datetime
 from functools import partial
 
 from msgspec import Struct
@@ -11,7 +10,8 @@ from msgspec.structs import replace
 
 from ms_release.adapters import answers_graph as graph
 from ms_release.adapters import candidates, queries
-from ms_release.adapters.answers import about
+from ms_release.adapters.answers import moment
+from ms_release.adapters.asking import ask
 from ms_release.adapters.facts import change_of, component_of, names_of, part_of, pinned_of, text_of, with_commit
 from ms_release.adapters.http import Client, Graph
 from ms_release.adapters.protection import CLASSIC, ClassicRule, add_rulesets, classic_rules, read_environment
@@ -21,16 +21,18 @@ from ms_release.adapters.signing import verify
 from ms_release.config import DEFAULT_FILE, Config, Product, Repo
 from ms_release.core import observation as seen
 from ms_release.core.action import Ask, Watch
+from ms_release.core.cancel import mark_branch, mark_path
 from ms_release.core.gates import AUDIT_PATH
 from ms_release.core.ledger import ledger_files, previous_entry
 from ms_release.core.observation import Observation
 from ms_release.core.plan import ledger_path, plan_path
-from ms_release.core.train import Train, candidate_questions, release_change
+from ms_release.core.train import Train, by_weight, candidate_questions, release_change
 from ms_release.core.verify import MANIFEST, METADATA, SIGNATURE
-from ms_release.errors import CredentialError, ForgeError, IntegrityError, UsageError
+from ms_release.errors import ForgeError, IntegrityError, UsageError
 
 _SMALL = 4 * 1024 * 1024
 _BATCH = 50
+_PAGES = 100
 
 
 class _ChangedFile(Struct):
@@ -173,6 +175,27 @@ class GitHubReader:
         )
         return self.add_candidates(facts, candidate_questions(goal.config, pins))
 
+    def look_to_cancel(self, goal: Train) -> Observation:
+        """Home, the release pull request and that of the mark: all that abandoning a plan looks at."""
+        plan, home = goal.plan, goal.config.home(goal.product)
+        branch, paths = mark_branch(plan.tag), (mark_path(plan.tag),)
+        query = Query()
+        selection = "\n".join(
+            (
+                f"...Home {self._home(query, home)}",
+                queries.change(query, "change", plan.branch, plan.release_branch, ()),
+                queries.change(query, "mark", plan.branch, branch, paths),
+            )
+        )
+        query.repository("home", home.slug, selection)
+        answer = self._ask(query)
+        part = part_of(answer, "home", home.slug)
+        return replace(
+            self._observation(answer, home),
+            release_change=change_of(part, "change", plan.release_branch, ()),
+            mark_change=change_of(part, "mark", branch, paths),
+        )
+
     def look_at_run(self, goal: Train, run_id: int) -> tuple[Observation, seen.Run]:
         """The home repository, one run of it, and who approved it: what the publishing job checks before it acts."""
         facts = self.look(goal, components=False)
@@ -253,15 +276,22 @@ class GitHubReader:
 
     def _add_runs(self, facts: Observation, goal: Train) -> Observation:
         runs = self._read_runs(goal)
-        newest, approvals = _newest(goal, runs), None
-        if newest is not None and newest.status == "completed":
-            approvals = self._approvals.get(newest.id) or read_approvals(self._client, goal.plan.home, newest.id)
-            self._approvals[newest.id] = approvals
+        ours, approvals = _of_plan(goal, runs), None
+        if ours and ours[0].status == "completed":
+            approvals = self._approvals_of(goal, ours[0])
+            if ours[0].conclusion == "cancelled":  # another one of the same plan may have been rejected before
+                others = (a for run in ours[1:] for a in self._approvals_of(goal, run))
+                approvals += tuple(a for a in others if a.state == "rejected")
         return replace(facts, runs=runs, approvals=approvals)
+
+    def _approvals_of(self, goal: Train, run: seen.Run) -> tuple[seen.Approval, ...]:
+        if run.id not in self._approvals:
+            self._approvals[run.id] = read_approvals(self._client, goal.plan.home, run.id)
+        return self._approvals[run.id]
 
     def _read_runs(self, goal: Train) -> tuple[seen.Run, ...]:
         """The list once; then, while the run of this plan goes on or when it has succeeded, that run alone."""
-        known = _newest(goal, self._runs)
+        known = next(iter(_of_plan(goal, self._runs)), None)
         if known is not None and known.status != "completed":
             known = read_run(self._client, goal.plan.home, known.id)
             self._runs = tuple(known if run.id == known.id else run for run in self._runs)
@@ -270,23 +300,7 @@ class GitHubReader:
         return self._runs
 
     def _ask(self, query: Query) -> Graph:
-        answer = self._client.graphql(query.text, query.variables)
-        for error in answer.errors:
-            if error.type == "NOT_FOUND" and len(error.path) == 1:
-                raise CredentialError(
-                    f"the forge says: {about(error)}",
-                    remedy="Check the name in the configuration, and that the token may read it.",
-                )
-            if error.type in ("FORBIDDEN", "INSUFFICIENT_SCOPES"):
-                raise CredentialError(
-                    f"this token may not read everything: {about(error)}",
-                    remedy="Use a token that may read contents, checks, pull requests and actions.",
-                )
-            raise ForgeError(
-                f"the forge could not answer a part: {about(error)}",
-                remedy="Try again; if it stays, the forge may be too old for this program.",
-            )
-        return answer
+        return ask(self._client, query)
 
     def _home(self, query: Query, home: Repo) -> str:
         branch = home.branch
@@ -297,6 +311,7 @@ class GitHubReader:
                 queries.file_of(query, "audit", f"{branch}:{AUDIT_PATH}", text=True),
                 queries.folder_of(query, "plans", f"{branch}:release-plans"),
                 queries.folder_of(query, "ledger", f"{branch}:release/ledger"),
+                queries.folder_of(query, "abandoned", f"{branch}:release/abandoned"),
             )
         )
 
@@ -308,9 +323,10 @@ class GitHubReader:
         rule = graph.optional(part["head"].get("refUpdateRule"), ClassicRule, "branch protection")
         config = graph.optional(part.get("config"), graph.BlobNode, "the configuration")
         audit = text_of(part, "audit", AUDIT_PATH)
-        tags = graph.convert(part["tags"], graph.Refs, "tags")
-        releases = graph.convert(part["releases"], graph.Releases, "releases")
-        branches = graph.convert(part["branches"], graph.Refs, "branches")
+        tags = graph.convert(part.get("tags"), graph.Refs, "tags")
+        releases = graph.convert(part.get("releases"), graph.Releases, "releases")
+        branches = graph.convert(part.get("branches"), graph.Branches, "branches")
+        abandoning = graph.convert(part.get("abandoning"), graph.Branches, "branches")
         facts = seen.Home(
             slug=home.slug,
             branch=home.branch,
@@ -320,6 +336,8 @@ class GitHubReader:
             plans=names_of(part, "plans"),
             ledger=names_of(part, "ledger"),
             branches=tuple(f"release/{r.name}" for r in branches.nodes),
+            abandoned=names_of(part, "abandoned"),
+            abandoning=tuple(r.name for r in abandoning.nodes),
             tags={r.name: graph.tag_target(r) for r in self._all_tags(home, tags) if r.target},
             releases=tuple(map(graph.release_of, self._all_releases(home, releases))),
             rules=classic_rules(rule),
@@ -328,32 +346,42 @@ class GitHubReader:
         return Observation(now=self._now(), viewer=viewer, home=facts, repos={})
 
     def _now(self) -> str:
-        return parsedate_to_datetime(self._client.date).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+        return moment(self._client.date).strftime("%Y-%m-%dT%H:%M:%S+00:00")
 
     def _all_tags(self, home: Repo, refs: graph.Refs) -> list[graph.RefNode]:
-        nodes = list(refs.nodes)
-        while refs.page_info.has_next_page and refs.page_info.end_cursor:
+        nodes, seen_cursors = list(refs.nodes), set[str]()
+        while cursor := _next_cursor(refs.page_info, seen_cursors, "tags"):
             query = Query()
-            query.repository("home", home.slug, queries.page_of_tags(query, refs.page_info.end_cursor))
-            refs = graph.convert(part_of(self._ask(query), "home", home.slug)["tags"], graph.Refs, "tags")
+            query.repository("home", home.slug, queries.page_of_tags(query, cursor))
+            refs = graph.convert(part_of(self._ask(query), "home", home.slug).get("tags"), graph.Refs, "tags")
             nodes += refs.nodes
         return nodes
 
     def _all_releases(self, home: Repo, releases: graph.Releases) -> list[graph.ReleaseNode]:
-        nodes = list(releases.nodes)
-        while releases.page_info.has_next_page and releases.page_info.end_cursor:
+        nodes, seen_cursors = list(releases.nodes), set[str]()
+        while cursor := _next_cursor(releases.page_info, seen_cursors, "releases"):
             query = Query()
-            query.repository("home", home.slug, queries.page_of_releases(query, releases.page_info.end_cursor))
+            query.repository("home", home.slug, queries.page_of_releases(query, cursor))
             releases = graph.convert(
-                part_of(self._ask(query), "home", home.slug)["releases"], graph.Releases, "releases"
+                part_of(self._ask(query), "home", home.slug).get("releases"), graph.Releases, "releases"
             )
             nodes += releases.nodes
         return nodes
 
 
-def _newest(goal: Train, runs: tuple[seen.Run, ...]) -> seen.Run | None:
-    """The newest run of this plan, under whatever seal."""
-    return max((run for run in runs if goal.file.digest in run.title), key=lambda run: run.id, default=None)
+def _next_cursor(page: graph.PageInfo, seen_cursors: set[str], what: str) -> str:
+    """Where the next page begins, "" on the last one. Raises ForgeError for a circle or too many pages (faults F47)."""
+    if not page.has_next_page:
+        return ""
+    if not page.end_cursor or page.end_cursor in seen_cursors or len(seen_cursors) >= _PAGES:
+        raise ForgeError(f"the list of {what} does not end", remedy="Try again; report it if it stays.")
+    seen_cursors.add(page.end_cursor)
+    return page.end_cursor
+
+
+def _of_plan(goal: Train, runs: tuple[seen.Run, ...]) -> tuple[seen.Run, ...]:
+    """The runs of this plan, under whatever seal, the one that counts first."""
+    return by_weight(run for run in runs if goal.file.digest in run.title)
 
 
 def _signed(config: Config, published: dict[str, bytes]) -> bool | None:

@@ -8,11 +8,18 @@ from typing import Any
 
 from ms_release.adapters.http import Answer, Client, Denied, Refused
 from ms_release.adapters.refusals import classify, is_rule, is_unauthorized, not_allowed, refuse_errors
-from ms_release.adapters.runs import pending_environments
+from ms_release.adapters.runs import pending_environments, read_approvals
 from ms_release.core import action
 from ms_release.core.action import Action
 from ms_release.core.foretell import Outcome
-from ms_release.errors import BlockedError, CredentialError, ForgeError, StalePlanError, WaitingError
+from ms_release.errors import (
+    BlockedError,
+    CredentialError,
+    ForgeError,
+    OvertakenError,
+    StalePlanError,
+    WaitingError,
+)
 
 _COMMIT = """mutation($input: CreateCommitOnBranchInput!) {
   createCommitOnBranch(input: $input) { commit { oid url } }
@@ -30,8 +37,8 @@ class GitHubWriter:
     def perform(self, what: Action) -> Outcome:
         """Carry out one action.
 
-        Raises StalePlanError when what it expects is not there, CredentialError when the token may not, BlockedError
-        when a rule forbids it, and what the client raises.
+        Raises OvertakenError when somebody else was faster, StalePlanError when what it expects is not there,
+        CredentialError when the token may not, BlockedError when a rule forbids it, and what the client raises.
         """
         try:
             return self._perform(what)
@@ -54,6 +61,13 @@ class GitHubWriter:
                 return self._update_pull(what)
             case action.MergePullRequest():
                 return self._merge(what)
+            case action.ClosePullRequest():
+                self._client.write(
+                    "PATCH", f"/repos/{what.repo}/pulls/{what.number}", {"state": "closed"}, idempotent=True
+                )
+                return Outcome(id=what.number)
+            case action.CancelRun():
+                return self._cancel(what)
             case action.CreateDraft() | action.UploadAsset() | action.DeleteAsset() | action.PublishRelease():
                 return self._release(what)
             case action.ReviewDeployment():
@@ -81,7 +95,7 @@ class GitHubWriter:
                 raise
             if "refs/tags/" in ref and self._tag(repo, ref) == sha:
                 return Outcome(sha=sha)
-            raise StalePlanError(
+            raise OvertakenError(
                 f"{ref} of {repo} could not be created: {error.message}",
                 remedy="Run the same command again: it looks who holds it.",
             ) from None
@@ -113,8 +127,19 @@ class GitHubWriter:
 
     def _open_pull(self, what: action.OpenPullRequest) -> Outcome:
         document = {"title": what.title, "head": what.head, "base": what.base, "body": what.body}
-        created = self._client.write("POST", f"/repos/{what.repo}/pulls", document).json
+        try:
+            created = self._client.write("POST", f"/repos/{what.repo}/pulls", document).json
+        except Refused as error:
+            if error.status == 422 and self._has_open_pull(what):
+                raise OvertakenError(
+                    f"somebody else has opened the pull request of {what.head}", remedy="Run the same command again."
+                ) from None
+            raise
         return Outcome(id=int(created["number"]), sha=str(created["head"]["sha"]), url=str(created["html_url"]))
+
+    def _has_open_pull(self, what: action.OpenPullRequest) -> bool:
+        head = f"{what.repo.partition('/')[0]}:{what.head}"
+        return bool(self._client.get(f"/repos/{what.repo}/pulls", {"head": head, "state": "open"}).json)
 
     def _update_pull(self, what: action.UpdatePullRequest) -> Outcome:
         path = f"/repos/{what.repo}/pulls/{what.number}/update-branch"
@@ -123,7 +148,7 @@ class GitHubWriter:
         except Refused as error:
             if error.status == 404:
                 raise
-            raise StalePlanError(
+            raise OvertakenError(
                 f"{what.head} could not be brought up to date: {error.message}", remedy="Look at the pull request."
             ) from None
         return Outcome()
@@ -141,11 +166,24 @@ class GitHubWriter:
             if is_unauthorized(error):
                 raise not_allowed(what) from None
             if error.status == 405:
+                found = self._client.get(f"/repos/{what.repo}/pulls/{what.number}").json
+                if found["merged"] or found["mergeable_state"] == "behind":
+                    raise OvertakenError(
+                        f"somebody else has merged before #{what.number} was merged", remedy="Run the same command again."
+                    ) from None
                 raise WaitingError(
                     f"#{what.number} cannot be merged yet: {error.message}", remedy="Run the same command again."
                 ) from None
             raise
         return Outcome(id=what.number, sha=str(merged["sha"]))
+
+    def _cancel(self, what: action.CancelRun) -> Outcome:
+        try:
+            self._client.write("POST", f"/repos/{what.repo}/actions/runs/{what.run_id}/cancel", idempotent=True)
+        except Refused as error:
+            if error.status != 409:  # it has ended meanwhile: the next look says how
+                raise
+        return Outcome(id=what.run_id)
 
     def _release(
         self, what: action.CreateDraft | action.UploadAsset | action.DeleteAsset | action.PublishRelease
@@ -185,12 +223,23 @@ class GitHubWriter:
         )
         return Outcome(id=int(answer.json["id"]), sha=str(answer.json.get("digest") or ""))
 
+    def _reviewed(self, what: action.ReviewDeployment) -> BlockedError:
+        """Somebody else's review of the same run came first."""
+        first = next(iter(read_approvals(self._client, what.repo, what.run_id)), None)
+        told = f"was {first.state} by @{first.user}" if first else "does not wait for a review any more"
+        return BlockedError(
+            f"{what.tag} {told} in the meantime",
+            remedy="Your review was not taken, and none is needed.",
+            next_command="ms release status",
+        )
+
     def _review(self, what: action.ReviewDeployment) -> Outcome:
         pending = pending_environments(self._client, what.repo, what.run_id)
         if what.environment not in pending:
             raise WaitingError(
                 f"run {what.run_id} does not wait for {what.environment}",
-                remedy="Look at its state: ms release status.",
+                remedy="Look at its state.",
+                next_command="ms release status",
             )
         document: dict[str, Any] = {
             "environment_ids": [pending[what.environment]],
@@ -201,6 +250,8 @@ class GitHubWriter:
         try:
             self._client.write("POST", path, document)
         except Refused as error:
+            if what.environment not in pending_environments(self._client, what.repo, what.run_id):
+                raise self._reviewed(what) from None
             raise CredentialError(
                 f"the forge does not take your review of {what.tag}: {error.message}",
                 remedy="A listed reviewer other than the one who started the run must review it.",

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 
 _THREADS = 8
+_PER_PAGE = 100
 _POLLED = re.compile(r"/repos/[^/]+/[^/]+/(?:actions/runs/\d+(?:/jobs)?|commits/[0-9a-f]+/check-runs)\Z")
 
 
@@ -53,14 +54,17 @@ class Client(Transport):
         """
         page: Any = list[decode] if not key else msgspec.defstruct("Page", [(key, list[decode])])
         items: list[Any] = []
-        url, seen = self._url(path, {"per_page": 100, **(params or {})}), set[str]()
+        url, seen = self._url(path, {"per_page": _PER_PAGE, **(params or {})}), set[str]()
         while url:
             if url in seen or len(seen) >= cap:
                 why = "its pages lead in a circle" if url in seen else f"it has more than {cap} pages"
                 raise self._unusable(Call("GET", url, "rest"), BadAnswer(why))
             seen.add(url)
             answer, link = self._get(url, page)
-            items += answer.json if not key else getattr(answer.json, key)
+            found = answer.json if not key else getattr(answer.json, key)
+            if len(found) > _PER_PAGE:
+                raise self._unusable(Call("GET", url, "rest"), BadAnswer("a page holds more than was asked for"))
+            items += found
             try:
                 url = answers.next_page(link, url)
             except BadAnswer as bad:
@@ -127,10 +131,10 @@ class Client(Transport):
         headers = {"accept": accept, "accept-encoding": "identity"}
         call = Call("GET", self._url(url, None, anywhere=True), "asset", headers=headers, receive=receive, strays=True)
         try:
-            raw = self._clean(self._exchange(call))
+            raw = self._exchange(call)
         except OSError as error:
             raise MachineError(f"cannot store {call.where}: {error.strerror}", remedy="Make room.") from error
-        answers.check(raw, call.where)
+        answers.check(raw, call.where, self._tokens_page)
         if raw.status != 200:
             raise self._unusable(call, BadAnswer(f"its status is {raw.status}"))
         return digest.hexdigest(), size
@@ -162,6 +166,7 @@ class Client(Transport):
         results: list[Any] = [None] * len(work)
         failures: dict[int, BaseException] = {}
         work.reverse()
+        answers.know_types()
 
         def worker() -> None:
             while not failures:
@@ -211,23 +216,24 @@ class Client(Transport):
             content=lambda: content,
             attempts=attempts,
         )
-        raw = self._clean(self._exchange(call))
-        answers.check(raw, call.where)
+        raw = self._exchange(call)
+        answers.check(raw, call.where, self._tokens_page)
         try:
             body = answers.decode_graph(raw)
         except BadAnswer as bad:
             raise self._unusable(call, bad) from None
         for error in body.errors:
-            lacks = body.data is None and error.type in ("FORBIDDEN", "INSUFFICIENT_SCOPES")
-            if lacks or error.extensions.get("saml_failure") is True:
+            if error.extensions.get("saml_failure") is True:
+                raise answers.single_sign_on(raw, call.where, self._tokens_page)
+            if body.data is None and error.type in ("FORBIDDEN", "INSUFFICIENT_SCOPES"):
                 raise Denied(
                     f"GraphQL is not allowed to this token: {answers.printable(error.message)}",
-                    remedy="Use a token with more rights, or authorise it for single sign-on.",
+                    remedy="Use a token with more rights.",
                 )
         return Graph(body.data or {}, body.errors)
 
     def _answer(self, call: Call, raw: Raw, decode: Any) -> Answer:
-        answers.check(self._clean(raw), call.where)
+        answers.check(raw, call.where, self._tokens_page)
         try:
             return Answer(raw.status, raw.headers, answers.decode(raw, decode))
         except BadAnswer as bad:

@@ -8,6 +8,7 @@ from ms_release.adapters.answers_graph import Camel, convert
 from ms_release.adapters.http import Client, Refused
 from ms_release.adapters.urls import segment
 from ms_release.core.observation import Environment, Rules
+from ms_release.errors import ForgeError
 
 
 class _Check(Struct):
@@ -24,9 +25,14 @@ class _Rule(Struct):
     parameters: _Parameters | None = None
 
 
+class _Who(Struct):
+    slug: str = ""
+    login: str = ""
+
+
 class _Reviewer(Struct):
     type: str
-    reviewer: dict[str, object]
+    reviewer: _Who
 
 
 class _EnvironmentRule(Struct):
@@ -121,9 +127,10 @@ def read_environment(client: Client, slug: str, name: str) -> Environment | None
 
 def _reviewer(slug: str, reviewer: _Reviewer) -> str:
     who = reviewer.reviewer
-    if reviewer.type == "Team":
-        return f"{slug.partition('/')[0]}/{who.get('slug')}"
-    return str(who.get("login"))
+    name = who.slug if reviewer.type == "Team" else who.login
+    if not name:
+        raise ForgeError("the forge names a reviewer without a name", remedy="Look at the environment's settings.")
+    return f"{slug.partition('/')[0]}/{name}" if reviewer.type == "Team" else name
 
 
 def _branches(client: Client, path: str, policy: _BranchPolicy | None) -> tuple[str, ...]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_VALUE = re.compile(r"\$(v\d+)")
+
 _CHECKS = """
   checkSuites(first: 10) {
     nodes {
@@ -42,6 +46,7 @@ FRAGMENTS = {
   nameWithOwner
   tags: refs(refPrefix: "refs/tags/", first: 100) {{ {_TAGS} }}
   branches: refs(refPrefix: "refs/heads/release/", first: 100) {{ nodes {{ name }} }}
+  abandoning: refs(refPrefix: "refs/heads/abandon/", first: 100) {{ nodes {{ name }} }}
   releases(first: 100, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ {_RELEASES} }}
 }}""",
 }
@@ -73,6 +78,17 @@ class Query:
         self._parts.append(
             f"{alias}: repository(owner: {self.value(owner)}, name: {self.value(name)}) {{ {selection} }}"
         )
+
+    def halves(self) -> tuple[Query, Query] | None:
+        """The same as two smaller questions, for a forge that cannot answer it in time; None for a single part."""
+        middle = len(self._parts) // 2
+        return (self._only(self._parts[:middle]), self._only(self._parts[middle:])) if middle else None
+
+    def _only(self, parts: list[str]) -> Query:
+        query, used = Query(), {name for part in parts for name in _VALUE.findall(part)}
+        query.variables = {name: text for name, text in self.variables.items() if name in used}
+        query._parts = parts
+        return query
 
     @property
     def text(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ms_release.adapters.answers import Denied, Graph, Refused, about
 from ms_release.core import action
 from ms_release.core.action import Action
-from ms_release.errors import BlockedError, CredentialError, ForgeError, MsError, StalePlanError
+from ms_release.errors import BlockedError, CredentialError, ForgeError, MsError, OvertakenError
 
 _CORRECT = "Correct what it names, then run the same command again."
 
@@ -42,7 +42,7 @@ def refuse_errors(answer: Graph, what: action.CommitFiles) -> None:
     """Raise what the errors of a mutation mean, if there are any."""
     for error in answer.errors:
         if error.type == "STALE_DATA":
-            raise StalePlanError(
+            raise OvertakenError(
                 f"{what.branch} moved while it was written: {about(error)}",
                 remedy="Run the same command again: it looks who holds it.",
             )
@@ -66,6 +66,10 @@ def doing(what: Action) -> str:
             return f"update #{what.number} of {what.repo}"
         case action.MergePullRequest():
             return f"merge #{what.number} of {what.repo}"
+        case action.ClosePullRequest():
+            return f"close #{what.number} of {what.repo}"
+        case action.CancelRun():
+            return f"cancel the run {what.run_id} of {what.repo}"
         case action.ReviewDeployment():
             return f"review the run {what.run_id} of {what.repo}"
         case _:
@@ -74,9 +78,9 @@ def doing(what: Action) -> str:
 
 def _needed(what: Action) -> str:
     match what:
-        case action.DispatchWorkflow():
+        case action.DispatchWorkflow() | action.CancelRun():
             return "the permission actions: write"
-        case action.OpenPullRequest():
+        case action.OpenPullRequest() | action.ClosePullRequest():
             return "the permission pull_requests: write"
         case action.MergePullRequest():
             return "the right to push to the protected branch"

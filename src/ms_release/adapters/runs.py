@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 
-from ms_release.adapters.answers_graph import convert
+from ms_release.adapters.answers_graph import Number, Sha, convert
 from ms_release.adapters.http import Client
 from ms_release.core.observation import Approval, Run
 
 
 class _CheckRun(Struct):
-    id: int
+    id: Number
     status: str
     conclusion: str | None = None
 
@@ -24,13 +26,14 @@ class _Actor(Struct):
 
 
 class _Run(Struct):
-    id: int
+    id: Number
     display_title: str
     status: str
     event: str
-    head_sha: str
-    run_attempt: int
+    head_sha: Sha
+    run_attempt: Number
     html_url: str
+    created_at: str = ""
     conclusion: str | None = None
     actor: _Actor | None = None
     triggering_actor: _Actor | None = None
@@ -42,7 +45,7 @@ class _Runs(Struct):
 
 class _Environment(Struct):
     name: str
-    id: int = 0
+    id: Number = 0
 
 
 class _Pending(Struct):
@@ -68,7 +71,16 @@ def _run(run: _Run) -> Run:
         actor=run.actor.login if run.actor else "",
         triggering_actor=run.triggering_actor.login if run.triggering_actor else "",
         url=run.html_url,
+        created_at=_moment(run.created_at),
     )
+
+
+def _moment(text: str) -> str:
+    """A time as it is, or "" for what is none: only words depend on it."""
+    try:
+        return text if datetime.fromisoformat(text).tzinfo else ""
+    except ValueError:
+        return ""
 
 
 def read_runs(client: Client, slug: str, workflow: str) -> tuple[Run, ...]:
@@ -90,7 +102,8 @@ def read_concluded(client: Client, slug: str, sha: str) -> tuple[tuple[int, str 
     """(id, conclusion) of the ended check runs of a commit, in their latest attempt."""
     answer = client.get(f"/repos/{slug}/commits/{sha}/check-runs", {"per_page": 100})
     runs = convert(answer.json, _CheckRuns, "check runs").check_runs
-    return tuple(sorted((r.id, r.conclusion) for r in runs if r.status == "completed"))
+    ended = ((r.id, r.conclusion) for r in runs if r.status == "completed")
+    return tuple(sorted(ended, key=lambda run: (run[0], run[1] or "")))
 
 
 def pending_environments(client: Client, slug: str, run_id: int) -> dict[str, int]:

@@ -146,7 +146,7 @@ class Transport:
                     self.date = response.headers.get("date", self.date)
                     receive = call.receive or (lambda response: self._body(response, answers.JSON_LIMIT))
                     body = receive(response)
-                    return Raw(response.status_code, dict(response.headers), body)
+                    return self._clean(Raw(response.status_code, dict(response.headers), body))
             url = target
         raise self._stray(call, f"more than {_REDIRECTS} times")
 
@@ -261,12 +261,18 @@ class Transport:
         scheme, host, port = urls.origin(self.api_url)
         return urls.origin(url) in ((scheme, host, port), (scheme, "uploads." + host.removeprefix("api."), port))
 
+    @property
+    def _tokens_page(self) -> str:
+        """Where people see to their tokens: on the web side of the forge, which github.com has at another host."""
+        parts = urlsplit(self.api_url)
+        return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}/settings/tokens"
+
     def _clean(self, raw: Raw) -> Raw:
-        """An answer with errors in it without our token, should a forge or proxy echo it."""
-        if raw.status < 300 and b'"errors"' not in raw.body:
-            return raw
-        body = self._redactor.text(raw.body.decode(errors="replace")).encode()
-        return Raw(raw.status, {name: self._redactor.text(value) for name, value in raw.headers.items()}, body)
+        """An answer without our token, should a forge or proxy echo it: a subject or a name may end up in a plan."""
+        headers = {name: self._redactor.text(value) for name, value in raw.headers.items()}
+        if raw.status < 300 and b'"errors"' not in raw.body and not self._redactor.sees(raw.body):
+            return Raw(raw.status, headers, raw.body)
+        return Raw(raw.status, headers, self._redactor.text(raw.body.decode(errors="replace")).encode())
 
     def _unreachable(self, call: Call) -> ForgeError:
         host = urlsplit(call.url).netloc

@@ -23,7 +23,11 @@ def is_loopback(host: str) -> bool:
 
 def _is_127(host: str) -> bool:
     numbers = host.split(".")
-    return len(numbers) == 4 and numbers[0] == "127" and all(n.isdecimal() and int(n) < 256 for n in numbers)
+    return (
+        len(numbers) == 4
+        and numbers[0] == "127"
+        and all(n.isdecimal() and len(n) <= 3 and int(n) < 256 for n in numbers)
+    )
 
 
 def refusal(url: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ms_release.cli import following
 from ms_release.cli.common import Session, Settings, standard_options
 from ms_release.render.text import approval_text
 
@@ -97,4 +98,8 @@ def _confirm(tag: str, *, ask: bool) -> None:
         sys.stderr.flush()
     typed: Any = sys.stdin.readline().strip()
     if typed != tag:
-        raise UsageError("the tag was not typed: nothing is approved", remedy=f"Run the command again and type {tag}.")
+        raise UsageError(
+            "the tag was not typed: nothing is approved",
+            remedy=f"Run the command again and type {tag}.",
+            next_command=following.again(),
+        )

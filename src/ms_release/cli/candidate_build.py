@@ -7,7 +7,6 @@ import binascii
 import hashlib
 import os
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,9 +194,10 @@ def _recipe(client: Client, job: Job) -> tuple[tuple[str, str], ...]:
 
 def _now(client: Client) -> str:
     """The forge's own time of its last answer (faults F34), in UTC; this machine's when it did not say."""
+    from ms_release.adapters.answers import moment
     from ms_release.adapters.system import Clock
 
-    now = parsedate_to_datetime(client.date) if client.date else Clock().now()
+    now = moment(client.date) if client.date else Clock().now()
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ms_release.cli import following
 from ms_release.cli.output import Output, begin
 from ms_release.config import DEFAULT_FILE, Config, Product, parse
 from ms_release.core.model import File
@@ -41,6 +42,7 @@ def standard_options(command: F) -> F:
         *args: Any, as_json: bool, config_file: str, verbose: int, quiet: bool, no_color: bool, **kwargs: Any
     ) -> Any:
         output = Output(as_json=as_json, verbose=-1 if quiet else verbose, color=False if no_color else None)
+        following.reached(click.get_current_context().command_path, "" if config_file == DEFAULT_FILE else config_file)
         return command(*args, settings=Settings(Path(config_file), begin(output)), **kwargs)
 
     settled.__doc__, settled.__name__ = command.__doc__, command.__name__
@@ -160,15 +162,18 @@ def read_named(path: Path, max_bytes: int, *, what: str, remedy: str, next_comma
 
 def load_config(file: Path) -> tuple[bytes, Config]:
     """The configuration, as bytes and read. Raises UsageError where it is missing or wrong."""
-    command = click.get_current_context().command_path
     data = read_named(
         file,
         CONFIG_LIMIT,
         what="configuration",
-        remedy="Run the command in a clone of the home repository, or name the file with --config.",
-        next_command=f"{command} --config path/to/{DEFAULT_FILE}",
+        remedy="Type it in a clone of the home repository, name the file with --config, or let `init` propose one.",
+        next_command="ms release init",
     )
     try:
         return data, parse(data.decode(), str(file))
     except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8 text", remedy="Compare with ms-release.example.toml.") from None
+        cause, remedy = f"{file} is not UTF-8 text", "Compare with ms-release.example.toml."
+        raise UsageError(cause, remedy=remedy, next_command=following.again()) from None
+    except UsageError as error:
+        error.next_command = following.again()
+        raise

@@ -41,15 +41,17 @@ def _home_key(store: Store, verb: str, repo: str, subject: str, number: str, det
         case "create_ref" | "create_tag":
             yield f"create-{'tag' if kind == 'tags' else 'branch'} {repo} {name}"
         case "update_ref":
-            if name.startswith(("release/", "evidence/")):
+            if name.startswith(("release/", "evidence/", "abandon/")):
                 yield f"commit {repo} {name}"
         case "update_pull_branch":
             yield f"update-pull {repo} {name}"
-        case "open_pull" | "merge_pull":
+        case "open_pull" | "merge_pull" | "close_pull":
             pull = store.get("pull", f"{repo}#{number}") or {}
             yield f"{verb.replace('_', '-')} {repo} {pull.get('head_ref')}"
         case "review":
             yield f"review {repo} {_title(store, detail).split()[1]} {detail.get('environment', 'release')}"
+        case "cancel_run":
+            yield f"cancel-run {repo} {_title(store, detail).split()[1]}"
         case "create_release":
             yield f"create-draft {repo} {subject}"
         case "upload_asset":

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import click
 
+from ms_release.cli import following
 from ms_release.cli.output import current
 from ms_release.errors import Interrupted, MachineError, MsError, UsageError
 
@@ -93,6 +94,7 @@ def _show_bug(error: Exception, *, as_json: bool) -> None:
         current().say_all("".join(traceback.format_exception(error)))
     bug = MsError(
         f"this is a bug of ms: {type(error).__name__}: {error}",
-        remedy="Please report it with the output of the same command under MS_DEBUG=1. Running it again is safe.",
+        remedy="Please report it with what the next command says. Running it again is safe.",
+        next_command=f"MS_DEBUG=1 {following.again()}",
     )
     _show_error(bug, as_json=as_json)

@@ -16,7 +16,7 @@ from ms_release.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-PRODUCT_VERBS = ("plan", "prepare", "publish", "approve", "verify", "assemble", "promote")
+PRODUCT_VERBS = ("plan", "prepare", "publish", "approve", "cancel", "verify", "assemble", "promote")
 
 
 class Lazy(click.Group):
@@ -63,10 +63,12 @@ class Release(Lazy):
 SUMMARIES = {
     "status:status": "where every product's release stands, and what to type next",
     "content:content": "the product “content”: plan, prepare, publish, approve, verify",
+    "init:init": "propose an ms-release.toml from what an organisation has",
     "plan:plan": "choose green commits and say why; writes a plan file",
     "prepare:prepare": "build missing candidates, bring the plan through a pull request",
     "publish:publish": "start the publishing run, wait for the approval, compare, record",
     "approve:approve": "for release managers: look at what is waiting, and approve it",
+    "cancel:cancel": "give a release up that is under way; its version is burned",
     "verify:verify": "check a published release from outside",
     "assemble:assemble": "in the publishing run: fetch candidates, lay out the files",
     "promote:promote": "in the publishing run, behind the environment: sign and publish",
@@ -78,6 +80,7 @@ SUMMARIES = {
 _CONTENT = {verb: f"{verb}:{verb}" for verb in PRODUCT_VERBS}
 _RELEASE = {
     "status": "status:status",
+    "init": "init:init",
     "plan": _CONTENT["plan"],
     "prepare": _CONTENT["prepare"],
     "publish": _CONTENT["publish"],
@@ -135,7 +138,9 @@ def ms_release() -> None:
 def run(command: click.Command, arguments: list[str], name: str) -> int:
     """Run one command line and return its exit code; every error ends here, in words and never in a traceback."""
     from ms_release.adapters.system import interruptible
+    from ms_release.cli import following
 
+    following.typed(name, arguments)
     _prepare_streams()
     stdout = sys.stdout
     try:

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ms_release.adapters.redact import Redactor
+from ms_release.cli import following
 from ms_release.core.sanitize import stop, terminal, terminal_line, workflow_command
 from ms_release.errors import MsError
 
@@ -42,12 +43,20 @@ class Output:
     def data(self, text: str) -> None:
         """The answer, for people."""
         if not self.as_json:
-            self._write(sys.stdout, text)
+            self._write(sys.stdout, terminal(text))
 
     def document(self, body: dict[str, Any]) -> None:
         """The answer, for programs: one versioned JSON document."""
         if self.as_json:
-            self._write(sys.stdout, json.dumps({"schema": SCHEMA, **body}, indent=2))
+            text = json.dumps({"schema": SCHEMA, **body}, indent=2)
+            # In a workflow log `##[` starts a command wherever it stands; this way it stays the same JSON.
+            self._write(sys.stdout, text.replace("##[", "##\\u005b"))
+
+    def next(self, command: str) -> str:
+        """The command to type after success, said and given back as it is typed here."""
+        typed = following.here(command)
+        self.data(f"next: {typed}")
+        return typed
 
     def hold(self, body: dict[str, Any]) -> None:
         """What the document says beside the error that the command is about to end with."""
@@ -64,7 +73,7 @@ class Output:
 
         if file := os.environ.get("GITHUB_STEP_SUMMARY"):
             with open(file, "a", encoding="utf-8") as page:
-                page.write(self._redactor.text(fenced(text)))
+                page.write(self._redactor.text(fenced(terminal(text))))
 
     def say_all(self, text: str) -> None:
         """Several lines for whoever looks for a bug."""
@@ -94,8 +103,8 @@ class Output:
         self._write(sys.stderr, f"{self._paint(word, color)}: {terminal_line(cause)}")
         if error.remedy:
             self._write(sys.stderr, f"  {terminal_line(error.remedy)}")
-        if error.next_command:
-            self._write(sys.stderr, f"  next: {terminal_line(error.next_command)}")
+        following_command = following.after(error)
+        self._write(sys.stderr, f"  next: {terminal_line(following_command)}")
         if self.in_actions and not self.as_json:
             self._write(sys.stdout, f"::error::{workflow_command(self._redactor.text(error.cause))}", raw=True)
         told = {
@@ -103,7 +112,7 @@ class Output:
             "kind": type(error).__name__,
             "cause": error.cause,
             "remedy": error.remedy,
-            "next": error.next_command,
+            "next": following_command,
         }
         self.document({**self._held, "error": told})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def plan(settings: Settings, out: str | None, **options: Any) -> None:
             raise WaitingError(
                 f"{tag} is under way",
                 remedy="Finish it first; its plan is continued, not made again.",
-                next_command=f"ms release publish --channel {found.goal.plan.channel} --auto --watch",
+                next_command=f"ms release {found.goal.plan.product} publish --channel {found.goal.plan.channel} --auto --watch",
             )
         case _:
             _show(settings, found, out)
@@ -97,10 +98,10 @@ def _show(settings: Settings, found: Any, out: str | None) -> None:
     output = settings.output
     output.data(plan_text(file, found.draft.findings, actions))
     # A local configuration may plan, marked so (SPEC 5); every other gate that does not pass is an ending of its own.
-    marked = [f for f in found.draft.blocking if f.code == "CONFIG" and f.outcome == "FAIL"]
+    marked = [f for f in found.draft.blocking if f.code == "CONFIG"]
     blocking = [f for f in found.draft.blocking if f not in marked]
     gates = [(f.code, f.subject, f.outcome, f.message) for f in found.draft.findings]
-    document = {
+    document: dict[str, Any] = {
         "plan": str(path),
         "digest": file.digest,
         "tag": file.plan.tag,
@@ -116,8 +117,10 @@ def _show(settings: Settings, found: Any, out: str | None) -> None:
         raise BlockedError(
             f"{count} {file.plan.tag}: {first.code} {first.subject}: {first.message}", remedy=first.remedy
         )
-    output.document(document)
+    output.data(f"\nwritten to {path}")
     if marked:
-        output.data(f"\nwritten to {path}\nmarked: {marked[0].message}; prepare and publish refuse it")
+        output.data(f"marked: {marked[0].message}; prepare and publish refuse it")
     else:
-        output.data(f"\nwritten to {path}\nnext: ms release prepare --plan {path}")
+        prepare = f"ms release {file.plan.product} prepare --plan {shlex.quote(str(path))} --watch"
+        document["next"] = output.next(prepare)
+    output.document(document)

@@ -223,16 +223,22 @@ def read_plan(file: str, session: Session, notes: str) -> Train:
     """A plan file of the operator. Raises DamagedError, UsageError for another product's, BlockedError for another
     configuration's.
     """
-    again = "ms release plan --channel beta --auto"
-    data = read_named(Path(file), MAX_BYTES, what="plan", remedy="Make one with `plan`.", next_command=again)
-    plan_file: PlanFile = parse_file(data, file)
+    another = f"ms release {session.product.id} plan --channel beta --auto"
+    data = read_named(Path(file), MAX_BYTES, what="plan", remedy="Make one with `plan`.", next_command=another)
+    try:
+        plan_file: PlanFile = parse_file(data, file)
+    except DamagedError as error:
+        error.next_command = another
+        raise
     plan = plan_file.plan
     if plan.product != session.product.id:
-        raise UsageError(f"{file} is a plan of {plan.product}", remedy=f"Use it with: ms release {plan.product} …")
+        raise UsageError(f"{file} is a plan of {plan.product}", remedy=f"Use it with that product: {plan.product}.")
+    again = f"ms release {plan.product} plan --channel {plan.channel} --auto"
     if plan.config != session.config_blob:
         raise BlockedError(
             f"{file} was made under another configuration ({plan.config[:7]}, here {session.config_blob[:7]})",
             remedy="Use the configuration of the home branch, and plan again if it changed.",
+            next_command=again,
         )
     for problem in implausible(plan, session.config, session.product):
         raise DamagedError(f"{file} was not made by `plan`: {problem}", remedy="Make a new plan.", next_command=again)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ms_release.cli.common import Settings, standard_options
+from ms_release.cli.following import again
+from ms_release.cli.forge import fault_option, read_faults
 from ms_release.core.sanitize import terminal_line
 from ms_release.errors import BlockedError, IntegrityError, MsError, WaitingError
+
+_AGAIN = (5, 6)
+"""Exits that are the forge's doing, not the release's."""
 
 if TYPE_CHECKING:
     from ms_release.cli.output import Output
     from ms_release.cli.rehearsal import Rehearsal, Verb
+    from ms_release.forge.faults import Fault
 
 
 @click.command()
@@ -36,28 +43,58 @@ if TYPE_CHECKING:
     help="Keep the world here; the same command resumes in it.",
 )
 @click.option("--yes", is_flag=True, help="Let the second person approve without asking.")
+@fault_option
 @standard_options
-def rehearse(settings: Settings, channel: str, product: str, world: str | None, keep: str | None, yes: bool) -> None:
+def rehearse(
+    settings: Settings,
+    *,
+    channel: str,
+    product: str,
+    world: str | None,
+    keep: str | None,
+    yes: bool,
+    faults: tuple[str, ...],
+) -> None:
     """Rehearse a whole release on the embedded forge.
 
     Every step is the real command against real repositories and really run workflows on this machine. The approval is a
     second person's: asked for on a terminal, given at once with --yes; without one the rehearsal stops with exit 4, and
-    the same command with --keep goes on.
+    the same command with --keep goes on. With --fault the forge fails at the requests you name; a command that a fault
+    ends is typed again, as a person would.
 
     \b
     Examples:
       ms release rehearse
       ms release rehearse --yes --keep /tmp/world --json
+      ms release rehearse --yes --fault 'commit_then_502 POST /repos/*/pulls'
     """
     from ms_release.cli.rehearsal import open_rehearsal
 
+    wanted = read_faults(faults)
     place = nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="ms-rehearse-")
     with place as root:
         directory = Path(root).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         settings.output.say(f"making the world, or finding it, in {directory}")
         with open_rehearsal(directory, product, Path(world) if world else None) as rehearsal:
-            settings.output.document(run_train(rehearsal, settings.output, channel, yes=yes))
+            with _meeting(rehearsal, settings.output, wanted):
+                document = run_train(rehearsal, settings.output, channel, yes=yes)
+            settings.output.document(document)
+
+
+@contextmanager
+def _meeting(rehearsal: Rehearsal, output: Output, wanted: list[Fault]) -> Iterator[None]:
+    """Meanwhile the forge has these faults; in the end it says which of them were met."""
+    faults = rehearsal.server.forge.faults
+    numbers = [faults.add(fault) for fault in wanted]
+    try:
+        yield
+    finally:
+        for number, fault in zip(numbers, wanted, strict=True):
+            fired = faults.fired(number)
+            met = f"met by {fired} request{'s' * (fired != 1)}" if fired else "never met: no request was its"
+            output.data(f"fault {fault.kind} {fault.method} {fault.path}: {met}")
+            faults.remove(number)
 
 
 def run_train(rehearsal: Rehearsal, output: Output, channel: str, *, yes: bool) -> dict[str, Any]:
@@ -107,7 +144,7 @@ def _approve(rehearsal: Rehearsal, output: Output, approver: str, tag: str, *, y
             raise WaitingError(
                 f"{tag} waits for the approval of @{approver}",
                 remedy="Approve it (--yes lets the second person do it), then run the same command again.",
-                next_command=f"ms release rehearse --yes --keep {rehearsal.root}",
+                next_command=again({"--yes": "", "--keep": str(rehearsal.root)}),
             )
         sys.stderr.write(f"\nYou are now @{approver}, a release manager. Type {tag} to approve: ")
         sys.stderr.flush()
@@ -120,15 +157,22 @@ def _step(
     rehearsal: Rehearsal, output: Output, who: str, *arguments: str, allowed: tuple[int, ...] = (0,), typed: str = ""
 ) -> Verb:
     shown = " ".join(("ms release", rehearsal.product, *arguments))
-    output.data(f"\n@{who} $ {shown}")
-    verb = rehearsal.run(who, *arguments, typed=typed, show=not output.as_json)
-    _tell(output, verb.document)
-    asked = ", ".join(f"{n} {kind}" for kind, n in verb.requests.items() if n)
-    output.data(f"  exit {verb.exit} in {verb.seconds:.1f} s ({asked or 'no requests'})")
+    met, before = _met(rehearsal), -1
+    while met > before:  # what a fault has ended is typed again, as a person would
+        output.data(f"\n@{who} $ {shown}")
+        verb = rehearsal.run(who, *arguments, typed=typed, show=not output.as_json)
+        _tell(output, verb.document)
+        asked = ", ".join(f"{n} {kind}" for kind, n in verb.requests.items() if n)
+        output.data(f"  exit {verb.exit} in {verb.seconds:.1f} s ({asked or 'no requests'})")
+        before, met = met, _met(rehearsal) if verb.exit in _AGAIN else met
     if verb.exit not in allowed:
         error = verb.document.get("error", {})
         raise _failure(verb, error.get("cause", verb.errors[-2000:] or "it said nothing"), error.get("remedy", ""))
     return verb
+
+
+def _met(rehearsal: Rehearsal) -> int:
+    return sum(fault["fired"] for fault in rehearsal.server.forge.faults.all())
 
 
 def _tell(output: Output, document: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ms_release.cli.common import Session, Settings, load_config, standard_options
+from ms_release.cli.following import here
 
 if TYPE_CHECKING:
     from ms_release.core.action import Next
@@ -54,7 +55,7 @@ def _rows(session: Session) -> list[dict[str, Any]]:
     rows += [_under_way(session, tag) for tag in under_way]
     if not rows:
         rows.append(
-            _row(session, "", "released", "no release yet", "a maintainer", "ms release plan --channel beta --auto")
+            _row(session, "", "released", "no release yet", "a maintainer", f"ms release {session.product.id} plan --channel beta --auto")
         )
     return rows
 
@@ -81,7 +82,7 @@ def _under_way(session: Session, tag: str) -> dict[str, Any]:
     facts = reader.look(goal)
     while isinstance(step := next_publish(goal, facts), Ask):
         facts = reader.answer(facts, goal, step)
-    again = f"ms release publish --channel {goal.plan.channel} --auto --watch"
+    again = f"ms release {session.product.id} publish --channel {goal.plan.channel} --auto --watch"
     return _describe(session, tag, step, again, goal.file.created_by)
 
 
@@ -94,17 +95,20 @@ def _describe(session: Session, tag: str, step: Next, again: str, planner: str) 
                 session, tag, "under way", f"next: {step.actions[0].key}", f"@{planner} or another maintainer", again
             )
         case Wait() if step.awaited == "approval":
-            return _row(session, tag, "waiting", step.reason, step.who, f"ms release content approve {tag}")
+            return _row(session, tag, "waiting", step.reason, step.who, f"ms release {session.product.id} approve {tag}")
         case Wait():
             return _row(session, tag, "waiting", step.reason, step.who, again)
         case Blocked():
-            return _row(session, tag, "blocked", step.cause, step.remedy, step.next_command or again)
+            # what has moved for good and names no way out: given up, so that the next version can be planned
+            out = f"ms release {session.product.id} cancel {tag}" if step.stale else again
+            following = out if step.next_command in ("", "ms release status") else step.next_command
+            return _row(session, tag, "blocked", step.cause, step.remedy, following)
         case _:
             return _row(session, tag, "released", "", "", "")
 
 
 def _row(session: Session, tag: str, state: str, reason: str, who: str, command: str) -> dict[str, Any]:
-    return {"product": session.product.id, "tag": tag, "state": state, "reason": reason, "who": who, "next": command}
+    return {"product": session.product.id, "tag": tag, "state": state, "reason": reason, "who": who, "next": here(command)}
 
 
 def _channel(tag: str) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
+from ms_release.cli import following
 from ms_release.cli.common import Session, Settings
-from ms_release.core.action import Ask, Done, Next, Wait, Watch
+from ms_release.core.action import Action, Ask, Done, Next, Wait, Watch
 from ms_release.core.observation import Observation
 from ms_release.core.train import Train
-from ms_release.errors import BlockedError, UsageError
+from ms_release.errors import BlockedError, DamagedError, StalePlanError, UsageError, WaitingError
 from ms_release.ports import Reader
 
 Decider = Callable[[Train, Observation], Next]
@@ -74,6 +77,14 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
 
 def carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: Decider) -> None:
     """`prepare` or `publish`: bring the plan to the verb's goal, or say what would happen."""
+    try:
+        _carry_out(settings, options, verb, decide)
+    except WaitingError as error:
+        error.next_command = error.next_command or following.again({"--watch": ""})
+        raise
+
+
+def _carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: Decider) -> None:
     session = Session(settings, "content")
     found = find_train(session, options)
     if isinstance(found, str):
@@ -85,27 +96,79 @@ def carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: De
     if options["dry_run"]:
         _dry_run(settings, goal, sight, decide)
         return
-    done, performed = _run(session, goal, sight, decide, watch=options["watch"])
+    performed: list[Action] = []
+    try:
+        done = _run(session, goal, sight, (verb, decide), performed, watch=options["watch"])
+    except StalePlanError as error:
+        if (theirs := _held_by(session, goal)) is None:
+            raise
+        file = theirs.file
+        if not options["auto"]:
+            since = f"@{file.created_by} since {file.created_at}, plan {file.digest[:12]}"
+            error.cause = f"{error.cause} (held by {since})"
+            raise
+        session.output.say(f"continuing {theirs.plan.tag}: @{file.created_by} was faster")
+        goal, sight = theirs, TrainSight(session.reader, theirs)
+        done = _run(session, goal, sight, (verb, decide), performed, watch=options["watch"])
+    product, tag = goal.plan.product, goal.plan.tag
+    due = f"publish --channel {goal.plan.channel} --auto --watch" if verb == "prepare" else f"verify {tag}"
     settings.output.data(f"{done.message}")
     settings.output.document(
         {
             "verb": verb,
-            "tag": goal.plan.tag,
+            "tag": tag,
             "digest": goal.file.digest,
             "release_commit": done.release_commit or None,
-            "performed": performed,
+            "performed": [each.key for each in performed],
+            "next": settings.output.next(f"ms release {product} {due}"),
         }
     )
-    if verb == "prepare":
-        settings.output.data("next: ms release publish --channel " + goal.plan.channel + " --auto --watch")
 
 
-def _run(session: Session, goal: Train, sight: TrainSight, decide: Decider, *, watch: bool) -> tuple[Done, list[str]]:
+def _run(
+    session: Session,
+    goal: Train,
+    sight: TrainSight,
+    verb: tuple[str, Decider],
+    performed: list[Action],
+    *,
+    watch: bool,
+) -> Done:
+    """The loop of one plan; what it does is added to `performed`, however it ends."""
     from ms_release.operate import Operation
 
+    name, decide = verb
     operation = Operation(sight, session.writer(), session.clock, session.output)
-    done = operation.run(lambda facts: decide(goal, facts), watch=watch)
-    return done, [each.key for each in operation.performed]
+    try:
+        return operation.run(lambda facts: decide(goal, facts), watch=watch)
+    except BlockedError as error:
+        error.next_command = error.next_command or _after(goal, name, error)
+        raise
+    finally:
+        performed += operation.performed
+
+
+def _held_by(session: Session, goal: Train) -> Train | None:
+    """Somebody else's plan of the same version, where the forge holds that one instead of ours."""
+    from ms_release.core.plan import parse_file
+
+    reader = session.reader
+    tag = goal.plan.tag
+    text = reader.read_plans(reader.look_at_home(session.config, session.product), (tag,)).get(tag)
+    if text is None or text.encode() == goal.file.data:
+        return None
+    try:
+        file = parse_file(text.encode(), goal.plan.path)
+    except DamagedError:
+        return None
+    return replace(goal, file=file) if file.plan.product == goal.plan.product else None
+
+
+def _after(goal: Train, verb: str, error: BlockedError) -> str:
+    """What to type where the decision names nothing: the same again, once the cause is mended."""
+    if isinstance(error, StalePlanError):
+        return "ms release status"
+    return f"ms release {goal.plan.product} {verb} --channel {goal.plan.channel} --auto --watch"
 
 
 def _dry_run(settings: Settings, goal: Train, sight: TrainSight, decide: Decider) -> None:
@@ -120,7 +183,14 @@ def _dry_run(settings: Settings, goal: Train, sight: TrainSight, decide: Decider
     settings.output.data(
         "\n".join((f"{goal.plan.tag}: what would happen", *action_lines(actions), f"  then: {_words(end)}"))
     )
-    settings.output.document({"tag": goal.plan.tag, "actions": [each.key for each in actions], "then": _words(end)})
+    settings.output.document(
+        {
+            "tag": goal.plan.tag,
+            "actions": [each.key for each in actions],
+            "then": _words(end),
+            "next": settings.output.next(following.without("--dry-run")),
+        }
+    )
 
 
 def _words(end: Next) -> str:

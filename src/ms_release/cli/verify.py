@@ -44,7 +44,11 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
     if bad := [each for each, (problems, _) in results.items() if problems]:
         settings.output.hold({"releases": rows})
         first = results[bad[0]][0][0]
-        raise IntegrityError(f"{bad[0]} is not what was planned: {first}", remedy="Tell the release managers now.")
+        raise IntegrityError(
+            f"{bad[0]} is not what was planned: {first}",
+            remedy="Tell the release managers now.",
+            next_command="ms release status",
+        )
     settings.output.document({"releases": rows})
 
 
@@ -58,7 +62,7 @@ def _tags(session: Session, tag: str | None, every: bool) -> tuple[str, ...]:
     published = {r.tag for r in facts.home.releases if not r.draft}
     planned = sorted(v for v in map(parse_tag, facts.home.plans) if v and v.tag in published)
     if not planned:
-        raise UsageError("nothing is published yet", remedy="Publish a release first.")
+        raise UsageError("nothing is published yet", remedy="See what stands.", next_command="ms release status")
     return tuple(v.tag for v in planned) if every else (planned[-1].tag,)
 
 

@@ -95,6 +95,30 @@ class MergePullRequest(Struct, frozen=True):
         return f"merge-pull {self.repo} {self.head}"
 
 
+class ClosePullRequest(Struct, frozen=True):
+    """Close a pull request without merging it."""
+
+    repo: str
+    head: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        return f"close-pull {self.repo} {self.head}"
+
+
+class CancelRun(Struct, frozen=True):
+    """End a workflow run that has not ended; one that has is left as it is."""
+
+    repo: str
+    run_id: int
+    tag: str
+
+    @property
+    def key(self) -> str:
+        return f"cancel-run {self.repo} {self.tag}"
+
+
 class CreateTag(Struct, frozen=True):
     """Create a tag at a commit; the forge refuses when it exists."""
 
@@ -185,6 +209,8 @@ Action = (
     | OpenPullRequest
     | UpdatePullRequest
     | MergePullRequest
+    | ClosePullRequest
+    | CancelRun
     | CreateTag
     | CreateDraft
     | UploadAsset

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ms_release.config import Config
 from ms_release.core import stale, train, verify
 from ms_release.core.action import Ask, Blocked, Done, Next, Wait, watch_run
+from ms_release.core.change import next_change
 from ms_release.core.observation import Observation, Run
 from ms_release.core.train import Train
 
@@ -64,6 +65,10 @@ def next_review(goal: Train, facts: Observation) -> Next:
         return Ask("runs")
     if moved := stale.moved_facts(goal.plan, goal.config, facts):
         return stale.blocked(goal.plan, moved)
+    assert facts.release_change is not None
+    merged = next_change(train.release_change(goal), facts.release_change, facts.home.head)
+    if isinstance(merged, Blocked):
+        return merged
     run = current_run(goal, facts)
     if run is None or run.status == "completed":
         return Blocked(f"nothing of {goal.plan.tag} waits for an approval", "See where it stands.", "ms release status")

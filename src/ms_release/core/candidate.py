@@ -118,7 +118,7 @@ def parse_candidate(data: bytes) -> Candidate:
         else:
             raise _damaged(f"its schema is {ascii(schema)[:80]}, not 1 or {SCHEMA}")
     except msgspec.ValidationError as error:
-        raise _damaged(terminal_line(str(error))) from None
+        raise _damaged(terminal_line(str(error)[:300])) from None
     _check_content(candidate, old=old)
     return candidate
 

@@ -14,6 +14,8 @@ from ms_release.core.action import Action, Wait
 from ms_release.core.observation import Asset, ChangeFacts, Check, Observation, Pull, Ready, Release, Run
 from ms_release.core.train import Train
 
+CHANGES = ("release_change", "evidence_change", "mark_change")
+
 
 class Outcome(Struct, frozen=True):
     """What the forge answered to a write: the number or id it gave, a commit, an address."""
@@ -34,8 +36,11 @@ def foretell(facts: Observation, done: Action, outcome: Outcome) -> Observation:
             | action.OpenPullRequest()
             | action.UpdatePullRequest()
             | action.MergePullRequest()
+            | action.ClosePullRequest()
         ):
             return _changed(facts, done, outcome)
+        case action.CancelRun():
+            return replace(facts, runs=tuple(_cancelled(r, done.run_id) for r in facts.runs)) if facts.runs else facts
         case action.CreateTag():
             return (
                 facts if done.tag in facts.home.tags else facts.with_home(tags={**facts.home.tags, done.tag: done.sha})
@@ -70,8 +75,13 @@ def _with(runs: tuple[Run, ...], run: Run) -> tuple[Run, ...]:
     return runs if any(r.id == run.id for r in runs) else (run, *runs)
 
 
+def _cancelled(run: Run, id: int) -> Run:
+    """A run that was told to end may still publish: only the forge's own word says that it has ended."""
+    return replace(run, status="cancelling") if run.id == id and run.status != "completed" else run
+
+
 def _changed(facts: Observation, done: Action, outcome: Outcome) -> Observation:
-    for field in ("release_change", "evidence_change"):
+    for field in CHANGES:
         change: ChangeFacts | None = getattr(facts, field)
         if change is not None and change.name == getattr(done, "branch", getattr(done, "head", None)):
             return replace(facts, **{field: _change(facts, change, done, outcome)})
@@ -94,6 +104,8 @@ def _change(facts: Observation, change: ChangeFacts, done: Action, outcome: Outc
         case action.MergePullRequest() if change.pull is not None and change.pull.state != "MERGED":
             pull = replace(change.pull, state="MERGED", merge_commit=outcome.sha, merged_by=facts.viewer)
             return replace(change, pull=pull, on_base=change.on_branch)
+        case action.ClosePullRequest() if change.pull is not None and change.pull.state == "OPEN":
+            return replace(change, pull=replace(change.pull, state="CLOSED"))
         case _:
             return change
 
@@ -126,10 +138,11 @@ def assume(facts: Observation, wait: Wait, goal: Train) -> Observation:
         Check(c.name, c.app, "completed", "success", 0, event="pull_request")
         for c in goal.config.home(goal.product).checks
     )
-    change = facts.release_change
-    assert change is not None
-    assert change.pull is not None
-    return replace(facts, release_change=replace(change, pull=replace(change.pull, checks=green)))
+    for field in CHANGES:
+        change: ChangeFacts | None = getattr(facts, field)
+        if change is not None and change.pull is not None and change.pull.state == "OPEN":
+            facts = replace(facts, **{field: replace(change, pull=replace(change.pull, checks=green))})
+    return facts
 
 
 def _built(tag: str) -> Ready:

@@ -294,7 +294,7 @@ def _evidence(subject: Subject) -> Iterator[Finding]:
             tag,
             "FAIL",
             f"the evidence of {tag} is not merged yet",
-            f"Run: ms release {subject.product.id} publish --watch",
+            f"Finish it: `publish` on the channel of {tag}.",
         )
     else:
         yield Finding("EVIDENCE", subject.product.id, "PASS", "every published release has its ledger entry")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
 
 from ms_release.core import strict_json, train
 from ms_release.core.action import Blocked
 from ms_release.core.change import Change
 from ms_release.core.model import File
+from ms_release.core.names import is_sha256
 from ms_release.core.observation import Observation, Release
 from ms_release.core.plan import ledger_path
 from ms_release.core.train import Train
@@ -17,6 +21,18 @@ from ms_release.core.version import parse_tag
 from ms_release.errors import DamagedError
 
 SCHEMA = "ms-ledger/v1"
+
+
+class _Candidate(Struct):
+    repo: str
+    sha256: str
+
+
+class _Recorded(Struct):
+    """What a later plan needs of an entry; the rest is for whoever audits it."""
+
+    schema: Literal["ms-ledger/v1"]
+    candidates: tuple[_Candidate, ...]
 
 
 def previous_entry(tags: tuple[str, ...], tag: str) -> str | None:
@@ -47,11 +63,16 @@ def evidence_change(goal: Train, entry: bytes) -> Change:
 
 def read_candidates(text: str, where: str) -> dict[str, str]:
     """The `candidate.json` digest of each repository that an entry records. Raises DamagedError when it is no entry."""
-    entry = strict_json.parse(text.encode())
+    damaged = DamagedError(f"{where} is no ledger entry", remedy="Restore it from the history of the branch.")
     try:
-        return {str(c["repo"]): str(c["sha256"]) for c in entry["candidates"]}
-    except (KeyError, TypeError):
-        raise DamagedError(f"{where} is no ledger entry", remedy="Restore it from the history of the branch.") from None
+        entry = strict_json.parse(text.encode())
+        recorded = msgspec.convert(entry, _Recorded).candidates
+    except (DamagedError, UnicodeEncodeError, msgspec.ValidationError):
+        raise damaged from None
+    digests = {candidate.repo: candidate.sha256 for candidate in recorded}
+    if len(digests) != len(recorded) or not all(map(is_sha256, digests.values())):
+        raise damaged
+    return digests
 
 
 def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Blocked:
@@ -77,7 +98,7 @@ def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Bl
         "commit": commit,
         "plan": goal.file.digest,
         "seal": seal,
-        "run_id": runs[-1].id,
+        "run_id": runs[0].id,
         "approved_by": approvers,
         "candidates": [
             {"repo": c.repo, "tag": c.tag, "sha256": ready.digest}

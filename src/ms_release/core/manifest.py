@@ -18,7 +18,7 @@ from ms_release.errors import DamagedError, IntegrityError
 
 SCHEMA = 3
 NAME = "manifest.json"
-MAX_BYTES = 8 << 20
+MAX_BYTES = 4 << 20
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
@@ -101,7 +101,7 @@ def parse_manifest(data: bytes) -> Manifest:
     try:
         manifest = msgspec.convert(document, Manifest)
     except msgspec.ValidationError as error:
-        raise _damaged(terminal_line(str(error))) from None
+        raise _damaged(terminal_line(str(error)[:300])) from None
     _check(manifest)
     return manifest
 

@@ -11,7 +11,7 @@ Outcome = Literal["PASS", "FAIL", "UNKNOWN", "NOT_APPLICABLE"]
 Selection = Literal["head", "latest-green", "carry", "explicit"]
 
 
-class Evidence(Struct, frozen=True):
+class Evidence(Struct, frozen=True, forbid_unknown_fields=True):
     """One check that concluded `success` on a pinned commit; `source` is `forge` or the tag whose plan recorded it."""
 
     check: str
@@ -21,7 +21,7 @@ class Evidence(Struct, frozen=True):
     source: str = "forge"
 
 
-class PassedOver(Struct, frozen=True):
+class PassedOver(Struct, frozen=True, forbid_unknown_fields=True):
     """A newer commit that was not chosen, and why."""
 
     sha: str
@@ -29,7 +29,7 @@ class PassedOver(Struct, frozen=True):
     reason: str
 
 
-class Pin(Struct, frozen=True):
+class Pin(Struct, frozen=True, forbid_unknown_fields=True):
     """One repository at one commit, with the reason and the evidence for choosing it."""
 
     repo: str
@@ -48,7 +48,7 @@ class Pin(Struct, frozen=True):
         return self.select == "carry" or any(e.source != "forge" for e in self.evidence)
 
 
-class CandidatePin(Struct, frozen=True, omit_defaults=True):
+class CandidatePin(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a plan promotes for one repository: a `ready` candidate by id and digest, or one still to `build`."""
 
     repo: str
@@ -76,7 +76,7 @@ class Finding(Struct, frozen=True):
         return self.outcome == "UNKNOWN" or (self.outcome == "FAIL" and not self.waived_by)
 
 
-class Waiver(Struct, frozen=True):
+class Waiver(Struct, frozen=True, forbid_unknown_fields=True):
     """A dated, approved deviation from a rule (SPEC 1.5). It is dead on the day after `expires`, an ISO date."""
 
     code: str

@@ -87,6 +87,7 @@ class Run(Struct, frozen=True):
     actor: str
     triggering_actor: str
     url: str = ""
+    created_at: str = ""
 
 
 class Approval(Struct, frozen=True):
@@ -177,7 +178,8 @@ class RepoFacts(Struct, frozen=True):
 class Home(Struct, frozen=True):
     """The home repository: where plans, specs, notes and the ledger live.
 
-    `branches` are the release branches, `held` the tags of those that hold a plan.
+    `branches` are the release branches, `held` the tags of those that hold a plan. `abandoned` are the tags that are
+    marked so on the home branch, `abandoning` those whose mark is on its way.
     """
 
     slug: str
@@ -192,8 +194,16 @@ class Home(Struct, frozen=True):
     releases: tuple[Release, ...]
     texts: dict[str, str] = {}
     held: tuple[str, ...] = ()
+    abandoned: tuple[str, ...] = ()
+    abandoning: tuple[str, ...] = ()
     rules: Rules | None = None
     environment: Environment | None = None
+
+    def given_up(self, tag: str) -> str:
+        """ "abandoned", "being abandoned", or "" for a tag that nobody has cancelled."""
+        if tag in self.abandoned:
+            return "abandoned"
+        return "being abandoned" if tag in self.abandoning else ""
 
 
 class Observation(Struct, frozen=True):
@@ -214,6 +224,7 @@ class Observation(Struct, frozen=True):
     candidate_runs: dict[str, tuple[Run, ...]] | None = None
     release_change: ChangeFacts | None = None
     evidence_change: ChangeFacts | None = None
+    mark_change: ChangeFacts | None = None
     runs: tuple[Run, ...] | None = None
     approvals: tuple[Approval, ...] | None = None
     published: dict[str, bytes] | None = None

@@ -16,11 +16,12 @@ from msgspec import Struct
 from ms_release.core import strict_json
 from ms_release.core.model import CandidatePin, Pin
 from ms_release.core.notes import RepoChanges
+from ms_release.core.sanitize import terminal_line
 from ms_release.core.version import parse_tag
 from ms_release.errors import DamagedError
 
 SCHEMA = "ms-plan/v1"
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 4 << 20
 
 
 class Verdict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -148,7 +149,7 @@ def parse_file(data: bytes, where: str) -> PlanFile:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else None
         raise DamagedError(
-            f"{where} is not an {SCHEMA} file but {found!r}",
+            f"{where} is not an {SCHEMA} file but {ascii(found)[:80]}",
             remedy="Use the program version that wrote it, or plan again.",
         )
     if set(document) != {"schema", "digest", "created_at", "created_by", "plan"}:
@@ -157,12 +158,12 @@ def parse_file(data: bytes, where: str) -> PlanFile:
         plan = msgspec.convert(document["plan"], Plan)
         created = msgspec.convert((document["created_at"], document["created_by"]), tuple[str, str])
     except msgspec.ValidationError as error:
-        raise DamagedError(f"{where} is damaged: {error}", remedy=again) from None
+        raise DamagedError(f"{where} is damaged: {terminal_line(str(error)[:300])}", remedy=again) from None
     actual = strict_json.digest(document["plan"])
     if document["digest"] != actual:
         raise DamagedError(
             f"{where} was changed after it was made: its digest is {actual[:12]}, "
-            f"it claims {str(document['digest'])[:12]}",
+            f"it claims {terminal_line(str(document['digest'])[:12])}",
             remedy=again,
         )
     if parse_tag(plan.tag) is None or not all(re.fullmatch(r"[0-9a-f]{40}", p.sha) for p in plan.pins):

@@ -68,7 +68,9 @@ class Draft(Struct, frozen=True):
 def history(facts: Observation) -> History:
     """Taken and published versions. Drafts and `rc-…` never count (SPEC 2); a version that a branch holds is taken."""
     published = [r.tag for r in facts.home.releases if not r.draft]
-    return make_history((*facts.home.tags, *published, *facts.home.plans, *facts.home.held), published)
+    home = facts.home
+    taken = (*home.tags, *published, *home.plans, *home.held, *home.abandoned, *home.abandoning)
+    return make_history(taken, published)
 
 
 def previous_tag(facts: Observation, channel: Channel) -> str | None:

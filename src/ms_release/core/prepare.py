@@ -33,8 +33,6 @@ def next_prepare(goal: Train, facts: Observation) -> Next:
     change = next_change(train.release_change(goal), facts.release_change, facts.home.head)
     if isinstance(change, Blocked):
         return change
-    if plan.tag in facts.home.tags and not isinstance(change, Done):
-        return stale.blocked(plan, (stale.Moved(f"tag {plan.tag}", "free", f"at {facts.home.tags[plan.tag][:7]}"),))
     candidates = _next_candidates(goal, facts)
     if isinstance(candidates, Blocked | Ask):
         return candidates
@@ -46,10 +44,8 @@ def next_prepare(goal: Train, facts: Observation) -> Next:
     if candidates is not None:
         # merged only when everything is built: a candidate that cannot be built must not burn the version
         due = tuple(a for a in due if not isinstance(a, MergePullRequest))
-    if any(isinstance(a, MergePullRequest) for a in due) and not facts.protection_read:
-        return Ask("protection")
     if due:
-        return Act(due)
+        return Act(due) if facts.protection_read else Ask("protection")
     if isinstance(candidates, Wait):
         return candidates
     return change

@@ -46,6 +46,8 @@ def next_promote(promotion: Promotion, facts: Observation) -> Next:
             f"release {foreign[0].id} already uses tag {plan.tag} and is not ours",
             "Find out whose it is; ours was not published.",
         )
+    if (given_up := facts.home.given_up(plan.tag)) and not any(not r.draft for r in ours):
+        return Blocked(f"{plan.tag} is {given_up}", "Nothing was published. Plan again.", stale=True)
     if len(ours) > 1:
         return Blocked(f"{len(ours)} releases carry this plan and seal", "Delete the superfluous drafts by id.")
     if ours:

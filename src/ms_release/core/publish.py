@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from ms_release.core import ledger, train, verify
-from ms_release.core.action import Act, Ask, Blocked, DispatchWorkflow, Done, Next, Wait, watch_run
+from ms_release.core.action import Act, Ask, Blocked, CancelRun, DispatchWorkflow, Done, Next, Wait, watch_run
 from ms_release.core.change import next_change
 from ms_release.core.observation import Observation, Release, Run
 from ms_release.core.prepare import blocking_gate, next_prepare
 from ms_release.core.train import Train
+
+APPROVAL_DAYS = 30
 
 
 def next_publish(goal: Train, facts: Observation) -> Next:
@@ -26,11 +30,20 @@ def next_publish(goal: Train, facts: Observation) -> Next:
     if not runs or _may_dispatch_again(runs[0], facts):
         if not facts.protection_read:
             return Ask("protection")
-        # its own tag may stand already: `_dispatch` compares it
+        # its own tag may stand already: that it is the right one is a fact of the plan
         if blocked := blocking_gate(goal, facts, frozenset({"TAG_FREE"})):
             return blocked
-        return _dispatch(goal, facts, prepared.release_commit, seal)
-    return _next_run(goal, facts, runs[0])
+        return _dispatch(goal, seal)
+    return _end_spare(goal, runs) or _next_run(goal, facts, runs[0])
+
+
+def _end_spare(goal: Train, runs: tuple[Run, ...]) -> Act | None:
+    """Two operators who start the run at the same moment get two: all but the one that counts are ended.
+
+    One that is at work may publish already, and is left alone: it finds the release as it should be.
+    """
+    spare = [run for run in runs[1:] if run.status not in ("completed", "cancelling", "in_progress")]
+    return Act(tuple(CancelRun(goal.plan.home, run.id, goal.plan.tag) for run in spare)) if spare else None
 
 
 def published(goal: Train, facts: Observation) -> Release | None:
@@ -38,15 +51,8 @@ def published(goal: Train, facts: Observation) -> Release | None:
     return next((r for r in facts.home.releases if r.tag == goal.plan.tag and not r.draft), None)
 
 
-def _dispatch(goal: Train, facts: Observation, release_commit: str, seal: str) -> Next:
+def _dispatch(goal: Train, seal: str) -> Act:
     plan = goal.plan
-    at = facts.home.tags.get(plan.tag)
-    if at not in (None, release_commit):
-        return Blocked(
-            f"tag {plan.tag} is at {at[:7]}, the release is {release_commit[:7]}",
-            "Tags never move: plan a higher version.",
-            stale=True,
-        )
     inputs = {"tag": plan.tag, "plan": goal.file.digest, "seal": seal}
     title = train.run_title(plan, goal.file.digest, seal)
     return Act((DispatchWorkflow(plan.home, goal.product.workflow, plan.branch, inputs, title),))
@@ -66,15 +72,12 @@ def _rejected(facts: Observation) -> bool:
 def _next_run(goal: Train, facts: Observation, run: Run) -> Next:
     plan, again = goal.plan, f"ms release {goal.plan.product} publish --channel {goal.plan.channel} --auto --watch"
     if run.status == "waiting":
-        who = (
-            f"release managers ({', '.join(facts.home.environment.reviewers)})"
-            if facts.home.environment
-            else "release managers"
-        )
+        environment = facts.home.environment
+        reviewers = environment.reviewers if environment else plan.protection.reviewers
         return Wait(
             "approval",
             f"the approval of {plan.tag} in environment {goal.product.environment}: {run.url}",
-            who,
+            f"release managers ({', '.join(reviewers)})",
             (watch_run(plan.home, run),),
         )
     if run.status != "completed":
@@ -86,14 +89,29 @@ def _next_run(goal: Train, facts: Observation, run: Run) -> Next:
             return Blocked(
                 f"{plan.tag} was rejected by @{review.user}{words}",
                 "Nothing was published. A new approval needs a new plan.",
+                f"ms release {plan.product} plan --channel {plan.channel} --auto",
             )
     if run.conclusion == "success":
         return Blocked(f"the run succeeded, but no release {plan.tag} is visible", f"Look at {run.url}.", again)
-    return Blocked(
-        f"the publishing run ended with {run.conclusion}",
-        f"Look at {run.url}; once mended, the same command starts it again.",
-        again,
-    )
+    return Blocked(*_how_it_ended(goal, facts, run), again)
+
+
+def _how_it_ended(goal: Train, facts: Observation, run: Run) -> tuple[str, str]:
+    """Cause and remedy of a run that ended without a release and that nobody rejected."""
+    mended = "the same command starts it again, for a new approval"
+    if run.conclusion == "cancelled":
+        return f"somebody cancelled the publishing run {run.url}", f"Ask who and why; {mended}."
+    if _expired(facts, run):
+        cause = f"nobody approved {goal.plan.tag} within {APPROVAL_DAYS} days, and its run ended"
+        return cause, f"Ask the release managers; {mended}."
+    return f"the publishing run ended with {run.conclusion}", f"Look at {run.url}; once mended, {mended}."
+
+
+def _expired(facts: Observation, run: Run) -> bool:
+    """A run that nobody reviewed, and that is as old as the forge lets one wait (github-facts G25)."""
+    if facts.approvals or not run.created_at:
+        return False
+    return datetime.fromisoformat(facts.now) - datetime.fromisoformat(run.created_at) >= timedelta(days=APPROVAL_DAYS)
 
 
 def _next_evidence(goal: Train, facts: Observation, released: Release) -> Next:
@@ -110,6 +128,8 @@ def _next_evidence(goal: Train, facts: Observation, released: Release) -> Next:
     entry = ledger.make_entry(goal, facts, released)
     if isinstance(entry, Blocked):
         return entry
+    if ending := _end_spare(goal, train.by_weight(r for r in facts.runs if goal.file.digest in r.title)):
+        return ending
     change = ledger.evidence_change(goal, entry)
     answer = next_change(change, facts.evidence_change, facts.home.head)
     if isinstance(answer, Done):

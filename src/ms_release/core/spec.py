@@ -16,7 +16,7 @@ from ms_release.core.version import Channel, parse_tag
 from ms_release.errors import DamagedError
 
 SCHEMA = 3
-MAX_BYTES = 8 << 20
+MAX_BYTES = 4 << 20
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[!#-;=?-\[\]_a-z~]*)?")
 _PATH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*(?:/[A-Za-z0-9._][A-Za-z0-9._-]*)*")
@@ -107,7 +107,7 @@ def parse_spec(data: bytes) -> Spec:
     try:
         spec = msgspec.convert(document, Spec)
     except msgspec.ValidationError as error:
-        raise _damaged(terminal_line(str(error))) from None
+        raise _damaged(terminal_line(str(error)[:300])) from None
     _check(spec)
     if schema == SCHEMA:
         _check_promise(spec)

@@ -15,11 +15,12 @@ from ms_release.core.selection import judge
 
 
 class Moved(Struct, frozen=True):
-    """A fact that was `was` when the plan was made and is `now_is` now."""
+    """A fact that was `was` when the plan was made and is `now_is` now. `finish` brings to its end what changes it."""
 
     fact: str
     was: str
     now_is: str
+    finish: str = ""
 
     def __str__(self) -> str:
         return f"{self.fact}: was {self.was}, is {self.now_is}"
@@ -28,6 +29,8 @@ class Moved(Struct, frozen=True):
 def moved_facts(plan: Plan, config: Config, facts: Observation) -> tuple[Moved, ...]:
     """Every fact of the plan that has changed. Newer commits in a component are no such fact."""
     return (
+        *_abandoned(plan, facts),
+        *_tag(plan, facts),
         *_configuration(plan, facts),
         *(m for pin in plan.pins for m in _pin(pin, config, facts)),
         *(m for candidate in plan.candidates for m in _candidate(candidate, facts)),
@@ -39,10 +42,24 @@ def blocked(plan: Plan, moved: tuple[Moved, ...]) -> Blocked:
     """The ending for a stale plan."""
     return Blocked(
         f"the plan of {plan.tag} is stale: {moved[0]}" + (f" (and {len(moved) - 1} more)" if len(moved) > 1 else ""),
-        "Nothing of it was published. Plan again.",
-        f"ms release {plan.product} plan --channel {plan.channel} --auto",
+        f"Nothing of it was published. {'Finish that, then plan again' if moved[0].finish else 'Plan again'}.",
+        moved[0].finish or f"ms release {plan.product} plan --channel {plan.channel} --auto",
         stale=True,
     )
+
+
+def _abandoned(plan: Plan, facts: Observation) -> Iterator[Moved]:
+    if given_up := facts.home.given_up(plan.tag):
+        unfinished = f"ms release {plan.product} cancel {plan.tag}" if given_up == "being abandoned" else ""
+        yield Moved(f"the release {plan.tag}", "wanted", given_up, unfinished)
+
+
+def _tag(plan: Plan, facts: Observation) -> Iterator[Moved]:
+    """The tag is made by `promote`, at the commit that merged the plan and nowhere else."""
+    at = facts.home.tags.get(plan.tag)
+    pull = facts.release_change.pull if facts.release_change else None
+    if at is not None and (pull is None or at != pull.merge_commit):
+        yield Moved(f"tag {plan.tag}", "free", f"at {at[:7]}")
 
 
 def _configuration(plan: Plan, facts: Observation) -> Iterator[Moved]:

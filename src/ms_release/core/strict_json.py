@@ -13,12 +13,12 @@ from ms_release.errors import DamagedError
 # The largest integer that every JSON reader keeps exactly (RFC 7493).
 MAX_INT = 2**53 - 1
 _BOM = b"\xef\xbb\xbf"
-# Strings are skipped whole, closed or not (possessive: linear time); what is left are the marks that count.
-_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{\]},]', re.DOTALL)
+# Strings are passed over whole, closed or not (possessive: linear time); what is left are the marks that count.
+_MARKS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{\]},]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parse(data: bytes, *, max_bytes: int = 1 << 20, max_depth: int = 32, max_items: int = 1_000_000) -> Any:
+def parse(data: bytes, *, max_bytes: int = 1 << 20, max_depth: int = 32, max_items: int = 200_000) -> Any:
     """Read a document from outside. Sizes are checked before anything is built.
 
     Raises DamagedError on: more bytes, nesting or items (members and elements together) than allowed, a byte order
@@ -66,7 +66,7 @@ def pretty(value: object) -> bytes:
 
 
 def _check_extent(data: bytes, max_depth: int, max_items: int) -> None:
-    depth = items = 0
+    depth = items = texts = 0
     for mark in _MARKS.finditer(data):
         byte = data[mark.start()]
         if byte in b"[{":
@@ -76,9 +76,14 @@ def _check_extent(data: bytes, max_depth: int, max_items: int) -> None:
             depth -= 1
         elif byte in b",":
             items += 1
+        else:
+            texts += 1
         if depth > max_depth:
             _refuse(f"it is nested deeper than {max_depth}")
-        if items > max_items:
+        if depth < 0:
+            _refuse("it closes what it never opened")
+        # an item is at most a key and a value
+        if items > max_items or texts > 2 * max_items + 2:
             _refuse(f"it holds more than {max_items} items")
 
 

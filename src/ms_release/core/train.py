@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from ms_release.config import Config, Product
@@ -131,9 +133,23 @@ def run_title(plan: Plan, digest: str, seal: str) -> str:
 
 
 def publish_runs(train: Train, facts: Observation, seal: str) -> tuple[Run, ...]:
-    """The runs that publish exactly this plan under this seal, newest first."""
+    """The runs that publish exactly this plan under this seal, the one that counts first."""
     title = run_title(train.plan, train.file.digest, seal)
-    return tuple(sorted((r for r in facts.runs or () if r.title == title), key=lambda r: -r.id))
+    return by_weight(r for r in facts.runs or () if r.title == title)
+
+
+def by_weight(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Runs of one plan, the one that counts first: what succeeded, then the oldest that goes on, then the newest.
+
+    Two operators can start the same run at once, because a dispatch expects nothing. All must then mean the same one.
+    """
+    return tuple(sorted(runs, key=_weight))
+
+
+def _weight(run: Run) -> tuple[int, int]:
+    if run.status != "completed":
+        return 1, run.id
+    return (0, run.id) if run.conclusion == "success" else (2, -run.id)
 
 
 def release_marker(digest: str, seal: str) -> str:

@@ -28,6 +28,8 @@ def unrecorded_tags(facts: Observation) -> tuple[str, ...]:
 
 def why_dead(goal: Train, facts: Observation) -> str:
     """Why a plan can never be published any more, so that its version is burned; "" while it still can."""
+    if given_up := facts.home.given_up(goal.plan.tag):
+        return given_up
     if moved := stale.moved_facts(goal.plan, goal.config, facts):
         return f"stale: {moved[0]}"
     if (

@@ -138,8 +138,8 @@ def minimal_repository(forge: Forge, links: Links, repo: Mapping[str, Any]) -> J
     }
 
 
-def full_repository(forge: Forge, links: Links, repo: Mapping[str, Any], role: str) -> Json:
-    """A repository on its own."""
+def listed_repository(forge: Forge, links: Links, repo: Mapping[str, Any], role: str, newer: bool) -> Json:
+    """A repository in lists of an owner's; `newer`: as version 2026-03-10 of the API shows it."""
     name, private = repo["full_name"], repo["private"]
     roles = ("pull", "triage", "push", "maintain", "admin")
     have = ("read", "triage", "write", "maintain", "admin").index(role)
@@ -156,12 +156,12 @@ def full_repository(forge: Forge, links: Links, repo: Mapping[str, Any], role: s
         "homepage": None,
         "language": None,
         "license": None,
-        **dict.fromkeys((*counts, "watchers", "network_count", "subscribers_count", "size"), 0),
+        **dict.fromkeys((*counts, "watchers", "size"), 0),
         "default_branch": repo["default_branch"],
         "is_template": False,
         "topics": [],
         **switches,
-        "has_downloads": True,
+        **({} if newer else {"has_downloads": True}),
         "has_discussions": False,
         "archived": False,
         "disabled": False,
@@ -170,14 +170,26 @@ def full_repository(forge: Forge, links: Links, repo: Mapping[str, Any], role: s
         "created_at": _START,
         "updated_at": _START,
         "permissions": {word: at <= have for at, word in enumerate(roles)},
-        "allow_rebase_merge": True,
-        "allow_squash_merge": True,
-        "allow_merge_commit": True,
-        "allow_auto_merge": False,
         "delete_branch_on_merge": False,
         "allow_forking": False,
         "web_commit_signoff_required": False,
     }
+
+
+def repository(forge: Forge, links: Links, repo: Mapping[str, Any], role: str, newer: bool) -> Json:
+    """A repository inside a pull request, and in the list of an installation's."""
+    return {
+        **listed_repository(forge, links, repo, role, newer),
+        "allow_rebase_merge": True,
+        "allow_squash_merge": True,
+        "allow_merge_commit": True,
+        "allow_auto_merge": False,
+    }
+
+
+def full_repository(forge: Forge, links: Links, repo: Mapping[str, Any], role: str, newer: bool) -> Json:
+    """A repository on its own."""
+    return {**repository(forge, links, repo, role, newer), "network_count": 0, "subscribers_count": 0}
 
 
 def verification(signature: str, payload: str | None = None) -> Json:

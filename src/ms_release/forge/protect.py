@@ -29,6 +29,10 @@ def layers(forge: Forge, who: auth.Identity, repo: str, ref: str, merging: bool 
         classic = forge.store.get("protection", f"{repo}:{ref.removeprefix('refs/heads/')}")
         if classic is not None:
             found.append(_classic(forge, who, repo, classic))
+    if ref.startswith("refs/tags/"):
+        tag = ref.removeprefix("refs/tags/")
+        if forge.store.find("release", repo, tag_name=tag, draft=False, immutable=True):
+            found.append(Layer("immutable release", no_update=True, no_delete=True))  # no one is let past it (G36)
     for ruleset in rulesets_for(forge, repo, ref):
         modes = ("always", "exempt", "pull_request") if merging else ("always", "exempt")
         if bypass_mode(forge, who, repo, ruleset) not in modes:

@@ -67,12 +67,17 @@ def change(forge: Forge, who: auth.Identity, repo: str, wish: Wish, verb: str = 
         forced = not git.is_ancestor(git_dir, wish.before, wish.after)
         wish = Wish(wish.ref, wish.before, wish.after, forced)
     if not may_carry_workflows(forge, who, repo, wish):
-        message = "Resource not accessible by " + ("integration" if who.app else "personal access token")
-        raise auth.ForbiddenError(message, "contents=write,workflows=write")
+        raise workflows_refused(who)
     violations = refuse(forge, who, repo, wish)
     if violations:
         raise Refusal(422, rules.api_message(violations))
     return move(forge, who, repo, wish, verb)
+
+
+def workflows_refused(who: auth.Identity) -> auth.ForbiddenError:
+    """The refusal of a token that may not change workflow files (G34)."""
+    message = "Resource not accessible by " + ("integration" if who.app else "personal access token")
+    return auth.ForbiddenError(message, "contents=write,workflows=write")
 
 
 def move(forge: Forge, who: auth.Identity, repo: str, wish: Wish, verb: str = "") -> Change:

@@ -102,8 +102,11 @@ def page_tag(release: Body) -> str:
 
 
 def create(asker: Asker, wish: Body) -> Body:
-    """Make a draft or a published release. Several drafts may share a tag (G32), published ones may not."""
-    forge = asker.forge
+    """Make a draft or a published release. Several drafts may share a tag (G32), published ones may not.
+
+    A published one is first a draft: where the rules refuse its tag, that draft stays (G38).
+    """
+    forge, draft = asker.forge, bool(wish.get("draft"))
     release: Body = {
         "id": 0,
         "repo": asker.repo,
@@ -122,10 +125,16 @@ def create(asker: Asker, wish: Body) -> Body:
     }
     with forge.store.writing():
         _check(asker, release)
+        if not draft:
+            _require_workflows(asker, release)
         release["id"] = forge.store.next_id("release")
-        draft = bool(wish.get("draft"))
         asker.log("create_release", release["tag_name"], id=release["id"], draft=draft)
-        change = _publish(asker, release) if not draft else None
+        forge.store.put("release", release["id"], release, repo=asker.repo)
+    if draft:
+        return release
+    with forge.store.writing():
+        _check(asker, release)
+        change = _publish(asker, release)
         forge.store.put("release", release["id"], release, repo=asker.repo)
     _announce(asker, change)
     return release
@@ -158,8 +167,11 @@ def update(asker: Asker, release: Body, wish: Body) -> Body:
 
 
 def delete(asker: Asker, release: Body) -> None:
-    """Remove a release and its assets; its tag stays."""
+    """Remove a release and its assets; its tag stays, and after an immutable one its name is burned (G36)."""
     with asker.forge.store.writing():
+        if release["immutable"]:
+            tag = release["tag_name"]
+            asker.forge.store.put("burned_tag", f"{asker.repo}:{tag}", {"tag_name": tag}, repo=asker.repo)
         for asset in assets_of(asker.forge, release):
             _drop(asker, asset)
         asker.forge.store.delete("release", release["id"])
@@ -175,6 +187,8 @@ def _check(asker: Asker, release: Body) -> None:
     tag, target = release["tag_name"], release["target_commitish"]
     if not git.valid_ref(f"refs/tags/{tag}"):
         raise _custom("tag_name", "tag_name is not a valid tag")
+    if asker.forge.store.get("burned_tag", f"{asker.repo}:{tag}") is not None:
+        raise _custom("tag_name", "tag_name was used by an immutable release")
     if len(release["body"] or "") > BODY_LIMIT:
         raise _custom("body", "body is too long (maximum is 125000 characters)")
     if release["make_latest"] not in ("true", "false", "legacy"):
@@ -201,6 +215,7 @@ def _publish(asker: Asker, release: Body) -> refs.Change | None:
     commit = git.read_commit(git_dir, git.commit_of(git_dir, ref) or "")
     release.update(
         draft=False,
+        immutable=bool((auth.repo_body(asker.forge, asker.repo) or {}).get("immutable_releases")),
         published_at=asker.forge.now(),
         created_at=commit.committer.date if commit else release["created_at"],
     )
@@ -210,12 +225,26 @@ def _publish(asker: Asker, release: Body) -> refs.Change | None:
     return change
 
 
-def _ensure_tag(asker: Asker, release: Body) -> refs.Change | None:
-    """Make the tag at its target unless it is there; under the rules for tags, as the asker."""
+def _require_workflows(asker: Asker, release: Body) -> None:
+    """Refuse a token that may not make the release's tag, because its commit brings other workflow files (G34)."""
+    wish = _tag_wish(asker, release)
+    if wish is not None and not refs.may_carry_workflows(asker.forge, asker.identity, asker.repo, wish):
+        raise refs.workflows_refused(asker.identity)
+
+
+def _tag_wish(asker: Asker, release: Body) -> refs.Wish | None:
+    """The tag that publishing makes; None when it is there."""
     ref = f"refs/tags/{release['tag_name']}"
     if git.read_ref(asker.forge.git_dir(asker.repo), ref) is not None:
         return None
-    wish = refs.Wish(ref, None, _target(asker, release["target_commitish"]))
+    return refs.Wish(ref, None, _target(asker, release["target_commitish"]))
+
+
+def _ensure_tag(asker: Asker, release: Body) -> refs.Change | None:
+    """Make the tag at its target unless it is there; under the rules for tags, as the asker."""
+    wish = _tag_wish(asker, release)
+    if wish is None:
+        return None
     violations = refs.refuse(asker.forge, asker.identity, asker.repo, wish)
     if violations:
         raise _custom("pre_receive", f"pre_receive {rules.api_message(violations)}")
@@ -253,28 +282,10 @@ def asset_name(name: str) -> str:
 
 def upload(asker: Asker, release: Body, name: str, content_type: str, source: IO[bytes]) -> Body:
     """Keep an uploaded file as an asset, block by block. Raises 422 already_exists for a taken name (G35)."""
-    forge, kept = asker.forge, asset_name(name)
-    if release["immutable"] and not release["draft"]:
-        raise Refusal(422, "Cannot upload assets to an immutable release.")
-    _refuse_taken(asker, release, kept)
-    number = forge.store.next_id("asset")
-    blob = f"asset-{number}"
+    forge, asset = asker.forge, _new_asset(asker, release, name, content_type)
+    number, blob, kept = asset["id"], asset["blob"], asset["name"]
     size, digest = _keep(forge, blob, source)
-    now = forge.now()
-    asset: Body = {
-        "id": number,
-        "repo": asker.repo,
-        "release_id": release["id"],
-        "name": kept,
-        "size": size,
-        "content_type": content_type,
-        "digest": f"sha256:{digest}",
-        "state": "uploaded",
-        "uploader": asker.identity.login,
-        "created_at": now,
-        "updated_at": now,
-        "blob": blob,
-    }
+    asset |= {"size": size, "digest": f"sha256:{digest}", "state": "uploaded", "updated_at": forge.now()}
     try:
         with forge.store.writing():
             # the bytes took a while: look again, in the transaction that stores the asset
@@ -286,6 +297,38 @@ def upload(asker: Asker, release: Body, name: str, content_type: str, source: IO
         forge.blob(blob).unlink(missing_ok=True)
         raise
     return asset
+
+
+def leave_starter(asker: Asker, release: Body, name: str, content_type: str) -> None:
+    """What is left of an upload that broke off: an asset without bytes, which holds its name (G35)."""
+    with asker.forge.store.writing():
+        asset = _new_asset(asker, release, name, content_type)
+        asker.forge.blob(asset["blob"]).touch()
+        asker.forge.store.put("asset", asset["id"], asset, repo=asker.repo)
+        asker.log("leave_starter", f"{release['tag_name']}/{asset['name']}", id=asset["id"])
+
+
+def _new_asset(asker: Asker, release: Body, name: str, content_type: str) -> Body:
+    """An asset before its bytes have come, not stored yet. Raises 422 for a taken name or a closed release."""
+    kept, now = asset_name(name), asker.forge.now()
+    if release["immutable"] and not release["draft"]:
+        raise Refusal(422, "Cannot upload assets to an immutable release.")
+    _refuse_taken(asker, release, kept)
+    number = asker.forge.store.next_id("asset")
+    return {
+        "id": number,
+        "repo": asker.repo,
+        "release_id": release["id"],
+        "name": kept,
+        "size": 0,
+        "content_type": content_type,
+        "digest": None,
+        "state": "starter",
+        "uploader": asker.identity.login,
+        "created_at": now,
+        "updated_at": now,
+        "blob": f"asset-{number}",
+    }
 
 
 def rename(asker: Asker, asset: Body, release: Body, wish: Body) -> Body:

@@ -115,7 +115,8 @@ def refuse_push(layers: Iterable[Layer], push: Push) -> list[Violation]:
 
 def _push_messages(layer: Layer, push: Push) -> list[str]:
     if push.kind == "delete":
-        return ["Cannot delete this branch"] if layer.no_delete else []
+        what = "protected ref." if layer.source == "immutable release" else "branch"
+        return [f"Cannot delete this {what}"] if layer.no_delete else []
     texts: list[str] = []
     if push.kind == "create":
         if layer.no_create:

@@ -13,8 +13,10 @@ import uvicorn
 from ms_release.forge.app import make_app
 from ms_release.forge.engine.runs import Engine
 from ms_release.forge.git.objects import close_readers
+from ms_release.forge.limits import Limits
 from ms_release.forge.state import Forge
 from ms_release.forge.store import Store
+from ms_release.forge.wire import Protocol
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 20
@@ -50,15 +52,19 @@ class Server:
         bound = int(self._socket.getsockname()[1])
         kept.write_text(f"{bound}\n")
         self.url = self.forge.url = f"http://{_HOST}:{bound}"
+        app = make_app(self.forge)
+        self.limits: Limits = app.state.limits
         config = uvicorn.Config(
-            make_app(self.forge),
+            app,
             loop="asyncio",
-            http="h11",
+            http=Protocol,
             ws="none",
             lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
+            date_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ms_release.forge.faults import Faults
 from ms_release.forge.store import Store
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ class Forge:
     url: str = ""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     engine: Engine = field(init=False)
+    faults: Faults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.faults = Faults(self.store)
 
     def now(self) -> str:
         """The forge's time as GitHub writes it."""

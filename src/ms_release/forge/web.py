@@ -85,6 +85,11 @@ def body_size(request: Request) -> int:
     return cast(int, request.scope["ms.body_size"])
 
 
+def body_whole(request: Request) -> bool:
+    """Whether all of the request's body came."""
+    return cast(bool, request.scope["ms.body_whole"])
+
+
 def json_body(request: Request) -> dict[str, Any]:
     """The request's body as a JSON object ({} when empty); 400 for anything else."""
     if body_size(request) > _MAX_JSON:

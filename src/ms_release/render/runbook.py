@@ -32,10 +32,30 @@ FAILURES = (
         "{plan}",
     ),
     (
+        "a candidate could not be built",
+        "3",
+        "Look at its run. Once mended, the same command builds it again; the version is not lost. If the commit itself "
+        "cannot be built, give the version up and plan with a mended one.",
+        "{prepare}",
+    ),
+    (
         "a check of the release pull request failed",
         "3",
         "Nothing was merged. Look at the check in {home}, run it again there, then the same command.",
         "{publish}",
+    ),
+    (
+        "the forge refuses to merge",
+        "4, 5",
+        "Nothing was merged. The message is the forge's own: a review that is missing, a conversation that is open, a "
+        "right that this person lacks. Whoever may settles it; then the same command.",
+        "{prepare}",
+    ),
+    (
+        "somebody pushed to the release branch",
+        "3",
+        "Nothing was merged. The message names the file. See who pushed; give the version up and plan again.",
+        "{cancel}",
     ),
     (
         "the plan is stale (“was A, is B”)",
@@ -44,10 +64,11 @@ FAILURES = (
         "{plan}",
     ),
     (
-        "a candidate could not be built",
+        "somebody else holds the version",
         "3",
-        "Look at its run. Once mended, the same command builds it again; the version is not lost.",
-        "{publish}",
+        "Two people planned at once; the branch `release/TAG` decides. Continue their plan (`--auto` does), or plan a "
+        "higher version with `--tag`.",
+        "`ms release status`",
     ),
     (
         "the publishing run failed",
@@ -57,10 +78,37 @@ FAILURES = (
         "{publish}",
     ),
     (
+        "the signing key is missing or another one",
+        "3",
+        "Nothing was published, no tag was made. An administrator gives `MS_MANIFEST_KEY` to {environment} again; then "
+        "the same command, for a new approval.",
+        "{publish}",
+    ),
+    (
+        "the runner died while it published",
+        "3",
+        "Nothing is public: the draft becomes so last, when it is complete. The same command starts a run that goes on "
+        "with this draft; it needs a new approval.",
+        "{publish}",
+    ),
+    (
+        "somebody cancelled the publishing run",
+        "3",
+        "Ask them why. The same command starts a new run; to give the release up for good, cancel it here too.",
+        "{publish}",
+    ),
+    (
         "nobody approves",
         "4",
         "Nothing is wrong. Ask {managers}, other than those who requested it, to approve.",
         "{approve}",
+    ),
+    (
+        "nobody approved within 30 days",
+        "3",
+        "The forge has ended the run. Ask {managers} first; the same command starts a new one. An audit record that "
+        "has grown old meanwhile must be made anew before.",
+        "{publish}",
     ),
     (
         "the release was rejected",
@@ -70,17 +118,17 @@ FAILURES = (
         "{plan}",
     ),
     (
+        "a release should not come out after all",
+        "0",
+        "As long as it is not published, a maintainer gives it up: its pull request is closed, its run ended, its plan "
+        "marked, its version burned. Candidates stay, for the next plan.",
+        "{cancel}",
+    ),
+    (
         "a command was killed, or the machine died",
         "130, 143",
         "Type the same command again, on any machine, by anybody who may: the state is on the forge.",
         "{publish}",
-    ),
-    (
-        "somebody else holds the version",
-        "3",
-        "Two people planned at once; the branch `release/TAG` decides. Continue their plan (`--auto` does), or plan a "
-        "higher version with `--tag`.",
-        "`ms release status`",
     ),
     (
         "published is not what was planned",
@@ -102,6 +150,11 @@ FAILURES = (
     ),
 )
 
+FAILING = """\
+Every ending says what was done and what was not, who acts, and the next command. These are the ones there are; each is
+played through by a test, up to the release that comes out after all.
+"""
+
 
 def render_runbook(config: Config) -> str:
     """The whole page, Markdown, for the organisation that the configuration describes."""
@@ -118,7 +171,7 @@ def _roles(config: Config) -> str:
         (
             "maintainer",
             _code(config.roles.maintainers),
-            "merge green pull requests; plan, prepare, publish, verify",
+            "merge green pull requests; plan, prepare, publish, cancel, verify",
             "bypass the protection; approve a release that they requested",
         ),
         (
@@ -252,6 +305,12 @@ def _afterwards(product: Product) -> str:
 {say} publish --channel stable --auto --from TAG --watch
 ```
 
+**Give it up** before it is published; nobody can publish that version any more, and the next plan takes the next one:
+
+```sh
+{say} cancel TAG --reason "the firmware does not start"
+```
+
 **Verify** at any time, from any machine:
 
 ```sh
@@ -264,15 +323,18 @@ def _failures(config: Config, product: Product) -> str:
     say = f"ms release {_word(product.id)}"
     words = {
         "plan": f"`{say} plan --channel beta --auto`",
+        "prepare": f"`{say} prepare --channel beta --auto --watch`",
         "publish": f"`{say} publish --channel beta --auto --watch`",
         "approve": f"`{say} approve TAG`",
+        "cancel": f"`{say} cancel TAG`",
         "verify": f"`{say} verify TAG`",
+        "environment": _code(product.environment),
         "managers": _code(config.roles.release_managers),
         "home": _code(config.home(product).slug),
     }
     rows = [tuple(cell.format_map(words) for cell in row) for row in FAILURES]
     table = _table(("what you see", "exit", "what it means, what to do", "then"), rows)
-    return f"## What if something fails ({_code(product.id)})\n\n{table}"
+    return f"## What if something fails ({_code(product.id)})\n\n{FAILING}\n{table}"
 
 
 def _waivers(config: Config) -> str:

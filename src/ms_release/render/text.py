@@ -113,6 +113,10 @@ def sentence(each: Action) -> str:
             return f"bring {each.head} up to date"
         case action.MergePullRequest():
             return f"merge {each.head} once its checks are green"
+        case action.ClosePullRequest():
+            return f"close the pull request of {each.head}"
+        case action.CancelRun():
+            return f"cancel the publishing run of {each.tag}"
         case action.CreateTag():
             return f"create tag {each.tag}"
         case action.CreateDraft():

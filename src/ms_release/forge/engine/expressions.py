@@ -15,6 +15,8 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_-]*)|(?P<op>&&|\|\||[=!<>]=|\}\}|[!<>()\[\].,*]))"
 )
 _LEVELS = (("||",), ("&&",), ("==", "!="), ("<", "<=", ">", ">="))
+MAX_DEPTH = 50
+MAX_TOKENS = 600
 _LITERALS = {"true": True, "false": False, "null": None}
 STATUS_FUNCTIONS = ("success", "always", "failure", "cancelled")
 
@@ -30,11 +32,15 @@ class _Parser:
         self.text = text
         self.position = position
         self.kind = self.value = ""
+        self.depth = self.steps = 0
         self.advance()
 
     def advance(self) -> str:
         """Step to the next token; the value of the one left behind is returned."""
         last = self.value
+        self.steps += 1
+        if self.steps > MAX_TOKENS:
+            raise ExpressionError(f"Exceeded max expression length {MAX_TOKENS}")
         match = _TOKEN.match(self.text, self.position)
         if match:
             self.kind, self.value, self.position = match.lastgroup or "", match.group(match.lastgroup or 0), match.end()
@@ -62,10 +68,17 @@ class _Parser:
         return left
 
     def unary(self) -> Node:
+        """Every nesting passes here. GitHub allows 50 levels, and our own recursion has a limit too."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ExpressionError(f"Exceeded max expression depth {MAX_DEPTH}")
         if self.at("!"):
             self.advance()
-            return ("not", self.unary())
-        return self.path()
+            node: Node = ("not", self.unary())
+        else:
+            node = self.path()
+        self.depth -= 1
+        return node
 
     def path(self) -> Node:
         """A primary followed by `.name` and `[index]`."""
@@ -88,6 +101,8 @@ class _Parser:
             return node
         kind, value = self.kind, self.advance()
         if kind == "number":
+            if len(value) > 400:
+                raise ExpressionError("A number is too long")
             return ("literal", int(value, 16) if value.startswith("0x") else _number(value))
         if kind == "string":
             return ("literal", value.replace("''", "'"))
@@ -214,11 +229,9 @@ def _truth(value: Any) -> bool:
 def _as_number(value: Any) -> float:
     if value is None or value == "":
         return 0
-    if isinstance(value, bool | int | float):
-        return float(value)
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
 
 
@@ -239,7 +252,7 @@ def _format(template: str, *values: str) -> str:
     def fill(match: re.Match[str]) -> str:
         if match[0] in ("{{", "}}"):
             return match[0][0]
-        index = int(match[1])
+        index = int(match[1]) if len(match[1]) < 4 else len(values)
         if index >= len(values):
             raise ExpressionError(f"format() has no argument for {match[0]}")
         return values[index]
@@ -256,7 +269,7 @@ def _contains(hay: Any, needle: Any) -> bool:
 def _from_json(text: Any) -> Any:
     try:
         return json.loads(as_text(text))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ExpressionError(f"fromJSON: {error}") from error
 
 

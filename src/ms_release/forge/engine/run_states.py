@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -234,17 +235,31 @@ def job_contexts(forge: Forge, run: Body, workflow: Workflow, job: Body, jobs: l
     return {**contexts(forge, run, workflow), "needs": needs, "matrix": job["matrix"]}
 
 
-def wanted(workflow: Workflow, job: Body, jobs: list[Body], known: Body) -> bool:
+def wanted(workflow: Workflow, job: Body, jobs: list[Body], known: Body, *, cancelled: bool = False) -> bool:
     """Whether the `if:` of a job holds, all its needs having ended. Raises ExpressionError."""
     spec = workflow.jobs[job["key"]]
     above = {result_of(workflow.jobs[key], jobs) for key in ancestors(workflow.jobs, spec.key)}
     functions = {
-        "success": lambda: above <= {"success"},
+        "success": lambda: not cancelled and above <= {"success"},
         "failure": lambda: "failure" in above,
         "always": lambda: True,
-        "cancelled": lambda: False,
+        "cancelled": lambda: cancelled,
     }
     return condition(spec.condition, known, functions)
+
+
+def outlives_cancel(forge: Forge, run: Body, workflow: Workflow, job: Body) -> bool:
+    """Whether a cancelled run still carries out this job: its `if:` asks (`always()`, `cancelled()`) and holds."""
+    if not re.search(r"\b(always|cancelled)\s*\(", workflow.jobs[job["key"]].condition):
+        return False
+    jobs = jobs_of(forge, run)
+    if any(other["status"] != "completed" for other in jobs if other["key"] in job["needs"]):
+        return True  # it is asked again once they have ended
+    try:
+        known = job_contexts(forge, run, workflow, job, jobs)
+        return wanted(workflow, job, jobs, known, cancelled=True)
+    except ExpressionError:
+        return False
 
 
 def refresh_run(forge: Forge, run: Body, jobs: list[Body], active: Collection[int], workflow: Workflow) -> bool:

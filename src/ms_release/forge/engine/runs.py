@@ -100,7 +100,7 @@ class Engine(Scheduler):
         if body is None or full is None or sha is None:
             raise Refusal(422, f"No ref found for: {ref}")
         if known["state"] != "active":
-            raise Refusal(403, "Workflow is disabled")
+            raise Refusal(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow")
         try:
             parsed = run_states.read_workflow(git_dir, sha, known["path"])
         except WorkflowError as error:
@@ -152,8 +152,11 @@ class Engine(Scheduler):
             self._advance(run)
         return [environment for environment, _ in chosen]
 
-    def cancel(self, repo: str, run_id: int, actor: str) -> None:
-        """End a run. Raises Refusal 409 when it has ended already, 404 without one."""
+    def cancel(self, repo: str, run_id: int, actor: str, *, force: bool = False) -> None:
+        """End a run; jobs whose `if:` says `always()` are still carried out, unless by force.
+
+        Raises Refusal 409 when it has ended already, 404 without one.
+        """
         self.recover()
         with self._forge.store.writing():
             run = self._run(repo, run_id)
@@ -161,7 +164,7 @@ class Engine(Scheduler):
                 raise Refusal(409, "Cannot cancel a workflow run that is completed.")
             detail = {"run_id": run_id, "run_attempt": run["run_attempt"]}
             self._forge.store.log_effect(self._forge.now(), actor, "cancel_run", f"{repo} {run['path']}", detail)
-            self._cancel(run)
+            self._cancel(run | {"forced": force})
 
     def rerun(
         self, repo: str, run_id: int, actor: str, *, failed_only: bool = False, job_id: int | None = None
@@ -184,7 +187,7 @@ class Engine(Scheduler):
             kept = _kept(run_states.jobs_of(forge, run), workflow, failed_only, job_id)
             forge.store.put("run_attempt", f"{run_id}/{run['run_attempt']}", run, repo)
             now, attempt = forge.now(), run["run_attempt"] + 1
-            run |= {"run_attempt": attempt, "status": "queued", "conclusion": None, "cancelled": False}
+            run |= {"run_attempt": attempt, "status": "queued", "conclusion": None, "cancelled": False, "forced": False}
             run |= {"triggering_actor": actor, "run_started_at": now}
             run_states.save_run(forge, run)
             detail = {"run_id": run_id, "run_attempt": attempt}

@@ -220,7 +220,7 @@ class Scheduler:
         if not run["cancelled"] or run.get("forced") or job["status"] == "waiting":
             return bool(run["cancelled"])
         workflow = self._workflow(run)
-        return workflow is None or not run_states.outlives_cancel(workflow, job)
+        return workflow is None or not run_states.outlives_cancel(self._forge, run, workflow, job)
 
     def _advance(self, run: Body) -> None:
         """Do everything for a run that can be done now."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from ms_release.forge.engine.expressions import as_text
 
 MAX_INPUTS = 25
+_MOST_NODES = 20_000
+_MOST_JOBS = 256
+_LARGEST = 128 * 1024
+_DEEPEST = 100
 _SCOPES = (
     "actions", "attestations", "checks", "contents", "deployments", "discussions", "issues", "packages", "pages",
     "pull_requests", "security_events", "statuses",
@@ -89,13 +93,45 @@ def parse(text: bytes | str, path: str) -> Workflow:
 
 def load(text: bytes | str) -> dict[str, Any]:
     """The mapping in a YAML text, plain values only. Raises WorkflowError."""
+    _check_text(text)
     try:
         raw = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise WorkflowError(f"You have an error in your yaml syntax: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise WorkflowError("You have an error in your yaml syntax: nested too deeply") from error
+    except Exception as error:  # the library's readers of single values raise whatever they stumble over
+        told = (str(error) or type(error).__name__).splitlines()
+        raise WorkflowError(f"You have an error in your yaml syntax: {told[0]}") from error
     if not isinstance(raw, dict):
         raise WorkflowError("A workflow must be a mapping.")
+    _check_size(raw)
     return raw
+
+
+def _check_text(text: bytes | str) -> None:
+    """The YAML library is slow, and slower the deeper a text is nested: what no workflow needs is refused first."""
+    if len(text) > _LARGEST:
+        raise WorkflowError(f"A workflow may not be larger than {_LARGEST} bytes.")
+    depth = 0
+    for bracket in re.findall(r"[\[{\]}]", text if isinstance(text, str) else text.decode("latin-1")):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _DEEPEST:
+            raise WorkflowError("You have an error in your yaml syntax: nested too deeply")
+
+
+def _check_size(raw: dict[str, Any]) -> None:
+    """Aliases make a small file huge, or endless, once it is written out as the text of one job."""
+    seen, todo = 0, [raw]
+    while todo:
+        item: Any = todo.pop()
+        seen += 1
+        if seen + len(todo) > _MOST_NODES:
+            raise WorkflowError(f"The file holds more than {_MOST_NODES} values.")
+        if isinstance(item, dict):
+            if not all(isinstance(key, str | int | float | None) for key in item):
+                raise WorkflowError("A key must be plain text.")
+            todo += item.values()
+        elif isinstance(item, list):
+            todo += item
 
 
 def order(jobs: Mapping[str, JobSpec]) -> list[str]:
@@ -216,7 +252,9 @@ def _job(key: str, raw: Any, default: dict[str, str]) -> JobSpec:
     for step in raw["steps"]:
         if not isinstance(step, dict) or ("run" in step) == ("uses" in step):
             raise WorkflowError(f"Job '{key}': every step must have either `run` or `uses`.")
-    needs, environment = raw.get("needs") or [], raw.get("environment")
+    needs, environment, strategy = raw.get("needs") or [], raw.get("environment"), raw.get("strategy") or {}
+    if not isinstance(needs, str | list) or not isinstance(strategy, dict):
+        raise WorkflowError(f"Job '{key}': unexpected value of `needs` or `strategy`.")
     if isinstance(environment, dict):
         environment = environment.get("name")
     return JobSpec(
@@ -228,7 +266,7 @@ def _job(key: str, raw: Any, default: dict[str, str]) -> JobSpec:
         environment=str(environment) if environment else None,
         permissions=_permissions(raw.get("permissions"), default),
         timeout_minutes=_minutes(key, raw.get("timeout-minutes", 360)),
-        matrix=_matrix(key, (raw.get("strategy") or {}).get("matrix")),
+        matrix=_matrix(key, strategy.get("matrix")),
         continue_on_error=raw.get("continue-on-error") is True,
     )
 
@@ -246,6 +284,12 @@ def _matrix(key: str, value: Any) -> tuple[dict[str, Any], ...]:
         return ({},)
     if not isinstance(value, dict) or not all(isinstance(options, list) for options in value.values()):
         raise WorkflowError(f"Job '{key}': only a matrix of plain lists is supported here.")
+    rules = [*value.get("include", []), *value.get("exclude", [])]
+    if not all(isinstance(rule, dict) for rule in rules):
+        raise WorkflowError(f"Job '{key}': `include` and `exclude` are lists of mappings.")
+    sizes = [len(options) for name, options in value.items() if name not in ("include", "exclude")]
+    if math.prod(sizes) > _MOST_JOBS or len(rules) > _MOST_JOBS:
+        raise WorkflowError(f"Job '{key}': a matrix may not make more than {_MOST_JOBS} jobs.")
     axes = {str(name): options for name, options in value.items() if name not in ("include", "exclude")}
     combos = [dict(zip(axes, choice, strict=True)) for choice in itertools.product(*axes.values())] if axes else []
     combos = [

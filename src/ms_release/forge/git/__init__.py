@@ -367,6 +367,7 @@ def pick(git_dir: Path, commit: Commit, onto: str, committer: Person) -> str | N
 @lru_cache(maxsize=256)
 def history(git_dir: Path, start: str, limits: tuple[str, ...] = (), path: str = "") -> tuple[str, ...]:
     """SHAs of all commits reachable from a commit (full SHA), newest first; `limits` are options of git rev-list."""
+    path = path.strip("/")
     if ".." in path.split("/"):
         return ()
     return tuple(run(git_dir, "rev-list", *limits, start, *(["--", path] if path else [])).decode().split())

@@ -117,7 +117,8 @@ class GitFront:
         """Let git receive the pack, then record what really moved before the pusher hears that it did."""
         who = web.identity_of(request)
         git_dir = self._forge.git_dir(repo)
-        wishes = _commands(web.body_file(request))
+        # A push that is sent a second time asks for what is there already: git refuses it, and nothing moves.
+        wishes = [wish for wish in _commands(web.body_file(request)) if git.read_ref(git_dir, wish.ref) == wish.before]
         key = secrets.token_hex(16)
         with self._lock:
             self._pending[key] = _Push(repo, who)

@@ -26,7 +26,6 @@ from ms_release.forge.errors import Refusal
 from ms_release.forge.graphql.page import NODE_LIMIT, GraphRefusal, price
 from ms_release.forge.graphql.schema import Quick, schema
 from ms_release.forge.graphql.world import World
-from ms_release.forge.limits import LimitError
 
 _UNKNOWN_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
 
@@ -67,9 +66,8 @@ def _answer(request: Request) -> Response:
     cost, nodes = price(query.document, operation, _with_defaults(operation, variables))
     try:
         world = _world(request, cost, nodes)
-    except (GraphRefusal, LimitError) as refusal:
-        kind = refusal.type if isinstance(refusal, GraphRefusal) else "RATE_LIMITED"
-        return JSONResponse({"errors": [{"type": kind, "message": refusal.message}]})
+    except GraphRefusal as refusal:
+        return JSONResponse({"errors": [{"type": refusal.type, "message": refusal.message}]})
     done = execute_sync(
         schema(),
         query.document,

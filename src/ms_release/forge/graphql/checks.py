@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ms_release.forge.checks import app_id
+from ms_release.forge.checks import app_id, latest_runs, latest_statuses, seen
 from ms_release.forge.graphql.git import find_ref, make_commit
 from ms_release.forge.graphql.page import Node, connection
 from ms_release.forge.graphql.world import Resolvers, World
@@ -107,6 +107,7 @@ def _make_check_run(world: World, body: Node) -> Node:
     url = f"{world.base}/{repo}/runs/{body['id']}"
     job = f"{world.base}/{repo}/actions/runs/{body['run_id']}/job/{body['job_id']}" if body["run_id"] else None
     return {
+        "_body": body,
         "_id": ("CR", body["id"]),
         "databaseId": body["id"],
         "name": body["name"],
@@ -132,8 +133,33 @@ def _status(commit: Node, world: World) -> Node | None:
     return {"_id": ("SE", commit["oid"]), "state": state, "contexts": contexts}
 
 
+def rollup(commit: Node, world: World) -> Node | None:
+    """All checks and statuses of a commit as one list and one state; None where there are none.
+
+    It needs to see the checks: a token that may not makes the whole field fail (github-facts G20).
+    """
+    repo, oid = commit["_repo"], commit["oid"]
+    if not _readable(world, repo):
+        raise world.forbid("StatusCheckRollup")
+    runs = latest_runs(world.forge, repo, oid)
+    statuses = latest_statuses(world.forge, repo, oid)
+    shown = [{**_make_check_run(world, run), "__typename": "CheckRun"} for run in runs]
+    shown += [{**_make_context(status), "__typename": "StatusContext"} for status in statuses]
+    if not shown:
+        return None
+    states = {fact.state.upper() for fact in seen(world.forge, repo, oid)}
+    worst = next(state for state in _WORST_FIRST if state in states)
+    return {"_id": ("SCR", oid), "commit": commit, "_contexts": shown, "state": worst}
+
+
+def _suite_of_run(run: Node, world: World) -> Node:
+    body = run["_body"]
+    return _make_suite(world.grouped("check_suite", body["repo"], "id")[body["suite_id"]][0])
+
+
 def _make_context(body: Node) -> Node:
     return {
+        "_body": body,
         "_id": ("SC", body["id"]),
         "context": body["context"],
         "state": body["state"].upper(),
@@ -145,7 +171,11 @@ def _make_context(body: Node) -> Node:
 
 
 RESOLVERS: Resolvers = {
-    "Commit": {"checkSuites": _suites, "status": _status},
+    "Commit": {"checkSuites": _suites, "status": _status, "statusCheckRollup": rollup},
+    "StatusCheckRollup": {
+        "contexts": lambda r, _world, **page: connection(r["_contexts"], lambda context: context, page),
+    },
+    "CheckRun": {"checkSuite": _suite_of_run},
     "CheckSuite": {
         "app": lambda s, w: w.app(s["_body"]["app"]),
         "branch": _suite_branch,

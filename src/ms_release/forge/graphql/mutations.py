@@ -1,4 +1,4 @@
-"""The three writes that go through GraphQL: commit on a branch, create a reference, delete a reference."""
+"""Writes that go through GraphQL: commit on a branch, make and delete references; pull requests: pull_mutations.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ms_release.forge import auth, git, present, pulls, refs, rules
 from ms_release.forge.errors import Refusal
 from ms_release.forge.graphql.git import make_commit, make_ref
 from ms_release.forge.graphql.page import GraphRefusal, Node
-from ms_release.forge.graphql.world import World
+from ms_release.forge.graphql.world import World, no_node
 
 _TYPES = {401: "FORBIDDEN", 403: "FORBIDDEN", 404: "NOT_FOUND"}
 
@@ -42,7 +42,7 @@ def _commit_on_branch(world: World, input: Node) -> Node:
 
 def _create_ref(world: World, input: Node) -> Node:
     """Make a branch or tag that does not exist yet, at an object that does."""
-    repo = _repository_of(world, input["repositoryId"])
+    repo = repository_of(world, input["repositoryId"])
     _require_push(world, repo, "CreateRef")
     ref, oid = input["name"], input["oid"]
     if not git.valid_ref(ref):
@@ -61,7 +61,7 @@ def _delete_ref(world: World, input: Node) -> Node:
     _require_push(world, repo, "DeleteRef")
     before = git.read_ref(world.forge.git_dir(repo), ref)
     if before is None:
-        raise _no_node(input["refId"])
+        raise no_node(input["refId"])
     _move(world, repo, refs.Wish(ref, before, None))
     return {"clientMutationId": input.get("clientMutationId")}
 
@@ -79,11 +79,12 @@ def _branch(world: World, branch: Node) -> tuple[str, str]:
     return repo, "refs/heads/" + branch["branchName"].removeprefix("refs/heads/")
 
 
-def _repository_of(world: World, node: str) -> str:
+def repository_of(world: World, node: str) -> str:
+    """The repository with this node id. Raises NOT_FOUND."""
     for body in world.forge.store.find("repo"):
         if present.node_id("R", body["id"]) == node and world.role(body["full_name"]) is not None:
             return str(world.repository(body["full_name"])["_repo"])
-    raise _no_node(node)
+    raise no_node(node)
 
 
 def _ref_of(world: World, node: str) -> tuple[str, str]:
@@ -91,14 +92,10 @@ def _ref_of(world: World, node: str) -> tuple[str, str]:
     try:
         number, _, ref = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4)).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        raise _no_node(node) from None
+        raise no_node(node) from None
     if kind != "REF" or not git.valid_ref(ref) or not number.isdecimal():
-        raise _no_node(node)
-    return _repository_of(world, present.node_id("R", int(number))), ref
-
-
-def _no_node(node: str) -> GraphRefusal:
-    return GraphRefusal("NOT_FOUND", f"Could not resolve to a node with the global id of '{node}'")
+        raise no_node(node)
+    return repository_of(world, present.node_id("R", int(number))), ref
 
 
 def _files(changes: Node) -> tuple[dict[str, bytes], list[str]]:

@@ -41,7 +41,8 @@ def _make_organization(world: World, body: Node) -> Node:
     return {**head, "name": body.get("name"), "url": f"{world.base}/{body['login']}"}
 
 
-def _owner(repo: Node, world: World) -> Node:
+def owner_of(repo: Node, world: World) -> Node:
+    """The organisation or person that a repository belongs to."""
     owner = repo["_owner"]
     body = world.forge.store.get("org", owner)
     found = _make_organization(world, body) if body else world.user(owner)
@@ -227,7 +228,7 @@ def _ref_update_rule(ref: Node, world: World) -> Node | None:
 RESOLVERS: Resolvers = {
     "Query": {"repository": _repository, "viewer": _viewer, "organization": _organization},
     "Repository": {
-        "owner": _owner,
+        "owner": owner_of,
         "isEmpty": lambda r, w: _default_branch(r, w) is None,
         "defaultBranchRef": _default_branch,
         "ref": lambda r, w, **args: find_ref(w, r["_repo"], args["qualified_name"]),

@@ -32,6 +32,9 @@ from ms_release.forge.graphql import (
     mutations as graphql_mutations,
 )
 from ms_release.forge.graphql import (
+    pull_mutations as graphql_pull_mutations,
+)
+from ms_release.forge.graphql import (
     pulls as graphql_pulls,
 )
 from ms_release.forge.graphql import (
@@ -57,7 +60,8 @@ def schema() -> GraphQLSchema:
     made = build_schema(SCHEMA_FILE.read_text(encoding="utf-8"))
     tables = (graphql_checks, graphql_git, graphql_pulls, graphql_releases, graphql_repository)
     known: dict[tuple[str, str], Resolver] = {("Query", "rateLimit"): World.rate_limit}
-    known |= {("Mutation", name): function for name, function in graphql_mutations.MUTATIONS.items()}
+    mutations = graphql_mutations.MUTATIONS | graphql_pull_mutations.MUTATIONS
+    known |= {("Mutation", name): function for name, function in mutations.items()}
     for table in tables:
         known |= {(kind, name): f for kind, fields in table.RESOLVERS.items() for name, f in fields.items()}
     for kind in made.type_map.values():

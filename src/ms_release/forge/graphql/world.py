@@ -13,6 +13,19 @@ from ms_release.forge.graphql.page import GraphRefusal, Node
 from ms_release.forge.limits import Quota
 from ms_release.forge.state import Forge
 
+# What the forge has one of for every repository, as its REST answers say.
+_PLAIN_REPOSITORY = {
+    "description": None,
+    "hasIssuesEnabled": True,
+    "hasWikiEnabled": False,
+    "isFork": False,
+    "parent": None,
+    "mergeCommitAllowed": True,
+    "rebaseMergeAllowed": True,
+    "squashMergeAllowed": True,
+    "viewerDefaultMergeMethod": "MERGE",
+}
+
 Resolver = Callable[..., Any]
 Resolvers = Mapping[str, Mapping[str, Resolver]]
 """type name → field name → function of (source node, World, **arguments); fields without one are read from the node."""
@@ -67,6 +80,7 @@ class World:
             "isPrivate": body["private"],
             "visibility": visibility,
             "isArchived": False,
+            **_PLAIN_REPOSITORY,
             "url": f"{self.base}/{full}",
             "viewerPermission": (self.role(full) or "").upper() or None,
         }
@@ -153,3 +167,8 @@ class World:
 def unknown_repository(name: str) -> GraphRefusal:
     """GitHub's answer about a repository that is not there for the asker."""
     return GraphRefusal("NOT_FOUND", f"Could not resolve to a Repository with the name '{name}'.")
+
+
+def no_node(node: str) -> GraphRefusal:
+    """GitHub's answer about a node id that stands for nothing that the asker may see."""
+    return GraphRefusal("NOT_FOUND", f"Could not resolve to a node with the global id of '{node}'")

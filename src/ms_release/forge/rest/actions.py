@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from datetime import UTC, datetime
@@ -142,8 +143,17 @@ def _job_log(request: Request) -> Response:
 
 
 def _run_logs(request: Request) -> Response:
-    """A zip with one text per finished job."""
-    forge, run = web.forge_of(request), _find(request, "run")
+    """302 to a zip with one text per finished job, as with one job's log."""
+    forge, key = web.forge_of(request), request.query_params.get("key")
+    run = forge.store.get("run", web.path_int(request, "run_id")) if key else _find(request, "run")
+    logs = "".join(job["log"] or "" for job in run_states.jobs_of(forge, run)) if run else ""
+    digest = hashlib.sha256(logs.encode()).hexdigest()
+    if run is None or not logs or (key and key != digest):
+        raise not_found()
+    if not key:
+        return RedirectResponse(
+            web.url(request, f"/repos/{run['repo']}/actions/runs/{run['id']}/logs?key={digest}"), 302
+        )
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
         for index, job in enumerate(run_states.jobs_of(forge, run)):

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from ms_release.forge import app_tokens, auth, present, web
 from ms_release.forge.errors import Refusal, not_found
 from ms_release.forge.present import Json
+from ms_release.forge.rest import versions
 
 _SINCE = "2020-01-01T00:00:00Z"
 
@@ -97,7 +98,10 @@ def list_repositories(request: Request) -> Response:
     if who.kind != "installation":
         raise auth.ForbiddenError("Resource not accessible by personal access token", "")
     found = [body for name in who.repos or () if (body := forge.store.get("repo", name))]
-    return web.counted(request, "repositories", found, lambda repo: present.full_repository(forge, links, repo, "read"))
+    newer = versions.is_newer(request)
+    return web.counted(
+        request, "repositories", found, lambda repo: present.repository(forge, links, repo, "read", newer)
+    )
 
 
 routes = [

@@ -129,10 +129,13 @@ def _upload(request: Request) -> Response:
     if not kind:
         raise invalid("ReleaseAsset", "content_type", "missing_field")
     size = web.body_size(request)
-    if size == 0:
+    if size == 0 and web.body_whole(request):
         raise Refusal(400, "Bad Content-Length: ")
     if size >= releases.SIZE_LIMIT:
         raise invalid("ReleaseAsset", "size", "custom", detail="size must be less than 2147483648")
+    if not web.body_whole(request):
+        releases.leave_starter(asker, release, name, kind)
+        raise Refusal(400, "Bad Content-Length")
     asset = releases.upload(asker, release, name, kind, web.body_file(request))
     label = request.query_params.get("label")
     if label:

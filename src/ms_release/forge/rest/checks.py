@@ -258,7 +258,9 @@ def _apply(forge: Any, run: Json, body: Json) -> None:
         run |= {"conclusion": None, "completed_at": None}
     for name in ("name", "started_at", "details_url", "external_id"):
         run[name] = web.field(body, name, str, run.get(name, "" if name == "external_id" else None))
-    run["output"] = web.field(body, "output", dict, run.get("output"))
+    output = web.field(body, "output", dict, None)
+    if output is not None:
+        run["output"] = {name: web.field(output, name, str, None) for name in ("title", "summary", "text")}
     forge.store.put("check_run", run["id"], run, run["repo"])
     _settle(forge, run["suite_id"], run["repo"])
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from ms_release.forge import auth, git, present, protect, web
 from ms_release.forge.checks import ACTIONS_APP_ID
-from ms_release.forge.errors import Refusal, not_found
+from ms_release.forge.errors import Refusal, invalid, not_found
 from ms_release.forge.present import Json
 from ms_release.forge.rest import people
 
@@ -31,6 +31,17 @@ _RULES = (
     "creation", "update", "deletion", "required_linear_history", "required_signatures", "pull_request",
     "required_status_checks", "non_fast_forward",
 )  # fmt: skip
+# The parameters that a rule must have, with what each is when a world's file leaves it out; then those it may have.
+_NEEDED: dict[str, Json] = {
+    "pull_request": {
+        "dismiss_stale_reviews_on_push": False, "require_code_owner_review": False,
+        "require_last_push_approval": False, "required_approving_review_count": 0,
+        "required_review_thread_resolution": False,
+    },
+    "required_status_checks": {"required_status_checks": [], "strict_required_status_checks_policy": False},
+}  # fmt: skip
+_METHODS = ("merge", "squash", "rebase")
+_MOST_REVIEWS = 10
 
 
 def _administer(request: Request, level: str) -> str:
@@ -186,10 +197,16 @@ def _present_ruleset(request: Request, name: str, body: Json, whole: bool = True
     }
     if not whole:
         return shown
-    shown |= {"conditions": body["conditions"], "rules": body["rules"], "current_user_can_bypass": _BYPASS[bypass]}
+    rules = [_present_rule(rule) for rule in body["rules"]]
+    shown |= {"conditions": body["conditions"], "rules": rules, "current_user_can_bypass": _BYPASS[bypass]}
     if auth.allowed(forge, who, name, "administration", "write"):
         shown["bypass_actors"] = body.get("bypass_actors", [])
     return shown
+
+
+def _present_rule(rule: Json) -> Json:
+    needed = _NEEDED.get(rule["type"])
+    return rule if needed is None else {**rule, "parameters": {**needed, **(rule.get("parameters") or {})}}
 
 
 def list_rulesets(request: Request) -> Response:
@@ -286,20 +303,34 @@ def _conditions(asked: Json) -> Json:
 
 def _rule(asked: Any) -> Json:
     if not isinstance(asked, dict) or asked.get("type") not in _RULES:
-        raise Refusal(422, "Validation Failed", [{"resource": "Ruleset", "field": "rules", "code": "invalid"}])
-    parameters = web.field(asked, "parameters", dict, {})
-    for check in web.list_of(parameters, "required_status_checks", dict, []):
-        web.field(check, "context", str)
-    web.list_of(parameters, "allowed_merge_methods", str, [])
-    web.field(parameters, "required_approving_review_count", int, 0)
+        raise invalid("Ruleset", "rules", "invalid")
+    given, needed = web.field(asked, "parameters", dict, {}), _NEEDED.get(asked["type"], {})
+    parameters = {name: web.field(given, name, type(default)) for name, default in needed.items()}
+    if asked["type"] == "required_status_checks":
+        parameters["required_status_checks"] = [_required(check) for check in parameters["required_status_checks"]]
+        if "do_not_enforce_on_create" in given:
+            parameters["do_not_enforce_on_create"] = web.field(given, "do_not_enforce_on_create", bool)
+    if asked["type"] == "pull_request":
+        methods = web.field(given, "allowed_merge_methods", list, list(_METHODS))
+        fewest = parameters["required_approving_review_count"]
+        if not 0 <= fewest <= _MOST_REVIEWS or not methods or any(method not in _METHODS for method in methods):
+            raise invalid("Ruleset", "rules", "invalid")
+        parameters["allowed_merge_methods"] = methods
     return {"type": asked["type"], **({"parameters": parameters} if parameters else {})}
+
+
+def _required(asked: Any) -> Json:
+    """A check that a rule requires; with `integration_id` from this app only (G18)."""
+    check = asked if isinstance(asked, dict) else {}
+    app = web.field(check, "integration_id", int, None)
+    return {"context": web.field(check, "context", str), **({} if app is None else {"integration_id": app})}
 
 
 def _actor(asked: Any) -> Json:
     given = asked if isinstance(asked, dict) else {}
     kind, mode = given.get("actor_type"), given.get("bypass_mode", "always")
     if kind not in _ACTORS or mode not in _MODES:
-        raise Refusal(422, "Validation Failed", [{"resource": "Ruleset", "field": "bypass_actors", "code": "invalid"}])
+        raise invalid("Ruleset", "bypass_actors", "invalid")
     number = web.field(given, "actor_id", int, 1 if kind == "OrganizationAdmin" else ...)
     # The job's own token cannot be let past a ruleset, an App of one's own can (github-facts, "Tag rules").
     if kind == "Integration" and number == ACTIONS_APP_ID:
@@ -313,7 +344,7 @@ def branch_rules(request: Request) -> Response:
     forge, name = web.forge_of(request), web.repo_name(request)
     rules = [
         {
-            **rule,
+            **_present_rule(rule),
             "ruleset_source_type": "Repository" if body.get("repo") else "Organization",
             "ruleset_source": body.get("repo") or body["org"],
             "ruleset_id": body["id"],

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from ms_release.forge import auth, git, present, pulls, refs, web
 from ms_release.forge.errors import Refusal, invalid, not_found
 from ms_release.forge.present import Json
+from ms_release.forge.rest import versions
 from ms_release.forge.web import Links
 
 _EVENTS = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
@@ -45,15 +46,16 @@ def _addresses(links: Links, pull: Json) -> dict[str, str]:
     }
 
 
-def simple(forge: Any, links: Links, who: auth.Identity, pull: Json) -> Json:
+def simple(request: Request, pull: Json) -> Json:
     """A pull request as lists show it."""
+    forge, links, who = web.forge_of(request), web.links_of(request), web.identity_of(request)
+    newer = versions.is_newer(request)
     repo, number = pull["repo"], pull["number"]
     own = f"{links.rest}/repos/{repo}/pulls/{number}"
     owner = repo.partition("/")[0]
     role = auth.role(forge, who, repo) or "read"
-    whole = present.full_repository(forge, links, forge.store.get("repo", repo) or {}, role)
+    whole = present.repository(forge, links, forge.store.get("repo", repo) or {}, role, newer)
     side = {"user": present.simple_user(forge, links, owner), "repo": whole}
-    opened = pull["state"] == "open"
     addresses = _addresses(links, pull)
     links_of = ("html", "issue", "comments", "review_comments", "review_comment", "commits", "statuses")
     return {
@@ -71,8 +73,7 @@ def simple(forge: Any, links: Links, who: auth.Identity, pull: Json) -> Json:
         "milestone": None,
         "active_lock_reason": None,
         **{name: pull[name] for name in ("created_at", "updated_at", "closed_at", "merged_at")},
-        "merge_commit_sha": refs.test_merge(forge, repo, pull) if opened else pull["merge_commit_sha"],
-        "assignee": None,
+        **({} if newer else _older(forge, pull)),
         "assignees": [],
         "requested_reviewers": [],
         "requested_teams": [],
@@ -90,6 +91,12 @@ def simple(forge: Any, links: Links, who: auth.Identity, pull: Json) -> Json:
     }
 
 
+def _older(forge: Any, pull: Json) -> Json:
+    """What version 2026-03-10 shows no more."""
+    merge = refs.test_merge(forge, pull["repo"], pull) if pull["state"] == "open" else pull["merge_commit_sha"]
+    return {"merge_commit_sha": merge, "assignee": None}
+
+
 def full(request: Request, pull: Json) -> Json:
     """A pull request on its own."""
     forge, links, who = web.forge_of(request), web.links_of(request), web.identity_of(request)
@@ -97,7 +104,7 @@ def full(request: Request, pull: Json) -> Json:
     state = pulls.mergeability(forge, who, pull) if pull["state"] == "open" else pulls.Mergeability(False, "unknown")
     merged_by = pull["merged_by"]
     return {
-        **simple(forge, links, who, pull),
+        **simple(request, pull),
         "merged": pull["merged"],
         "mergeable": state.mergeable if pull["state"] == "open" else None,
         "rebaseable": state.mergeable,
@@ -121,7 +128,7 @@ def _content(forge: Any, pull: Json) -> tuple[tuple[git.Commit, ...], tuple[git.
 
 def list_pulls(request: Request) -> Response:
     """GET pulls with state, head (`owner:branch`), base, sort, direction"""
-    forge, links, who = web.forge_of(request), web.links_of(request), web.identity_of(request)
+    forge, who = web.forge_of(request), web.identity_of(request)
     name, asked = web.repo_name(request), request.query_params
     auth.require(forge, who, name, "pull_requests", "read")
     state, head, base = asked.get("state", "open"), asked.get("head"), asked.get("base")
@@ -135,7 +142,7 @@ def list_pulls(request: Request) -> Response:
     ]
     sort = "updated_at" if asked.get("sort") == "updated" else "number"
     found.sort(key=lambda pull: (pull[sort], pull["number"]), reverse=asked.get("direction", "desc") == "desc")
-    return web.listing(request, found, lambda pull: simple(forge, links, who, pull))
+    return web.listing(request, found, lambda pull: simple(request, pull))
 
 
 def create_pull(request: Request) -> Response:
@@ -240,7 +247,7 @@ def list_files(request: Request) -> Response:
 
 def pulls_of_commit(request: Request) -> Response:
     """GET commits/{sha}/pulls: those that brought the commit in, or open ones that contain it"""
-    forge, links, who = web.forge_of(request), web.links_of(request), web.identity_of(request)
+    forge, who = web.forge_of(request), web.identity_of(request)
     name, git_dir = web.repo_name(request), forge.git_dir(web.repo_name(request))
     auth.require(forge, who, name, "pull_requests", "read")
     sha = git.commit_of(git_dir, request.path_params["sha"])
@@ -251,7 +258,7 @@ def pulls_of_commit(request: Request) -> Response:
         return pull["merge_commit_sha"] == sha or any(commit.sha == sha for commit in _content(forge, pull)[0])
 
     found = [pull for pull in forge.store.find("pull", name) if has(pull)]
-    return web.listing(request, found, lambda pull: simple(forge, links, who, pull))
+    return web.listing(request, found, lambda pull: simple(request, pull))
 
 
 def _review_body(request: Request, review: Json) -> Json:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from ms_release.forge import auth, releases, web
 from ms_release.forge.errors import not_found
-from ms_release.forge.rest import assets
+from ms_release.forge.rest import assets, immutable
 from ms_release.forge.rest.assets import asker_of, present_release
 
 _FIELDS: dict[str, type] = {
@@ -91,6 +91,7 @@ routes = [
     Route(_BASE + "/{id}", _update, methods=["PATCH"]),
     Route(_BASE + "/{id}", _delete, methods=["DELETE"]),
     *assets.routes,
+    *immutable.routes,
 ]
 upload_routes = assets.upload_routes
 download_routes = assets.download_routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from ms_release.forge import auth, git, present, protect, web
 from ms_release.forge.errors import Refusal, not_found
 from ms_release.forge.present import Json
-from ms_release.forge.rest import git_data
+from ms_release.forge.rest import git_data, versions
 
 _MAX_COMMITS = 250
 _MAX_FILES = 300
@@ -40,12 +41,19 @@ def commit_or_404(request: Request, rev: str) -> git.Commit:
 def get_repo(request: Request) -> Response:
     """GET /repos/{owner}/{repo}"""
     forge, repo = web.forge_of(request), web.repo_of(request)
-    return JSONResponse(_full(request, forge, repo))
-
-
-def _full(request: Request, forge: Any, repo: Json) -> Json:
     role = auth.role(forge, web.identity_of(request), repo["full_name"])
-    return present.full_repository(forge, web.links_of(request), repo, role or "read")
+    newer = versions.is_newer(request)
+    return JSONResponse(present.full_repository(forge, web.links_of(request), repo, role or "read", newer))
+
+
+def _list(request: Request, repos: list[Json], present_one: Callable[..., Json]) -> Response:
+    forge, links, newer = web.forge_of(request), web.links_of(request), versions.is_newer(request)
+
+    def one(repo: Json) -> Json:
+        role = auth.role(forge, web.identity_of(request), repo["full_name"])
+        return present_one(forge, links, repo, role or "read", newer)
+
+    return web.listing(request, repos, one)
 
 
 def list_repos(request: Request) -> Response:
@@ -54,7 +62,7 @@ def list_repos(request: Request) -> Response:
     if forge.store.get("org", owner) is None and forge.store.get("user", owner) is None:
         raise not_found()
     mine = [r for r in forge.store.find("repo") if r["full_name"].startswith(f"{owner}/")]
-    return web.listing(request, _visible(forge, who, mine), lambda repo: _full(request, forge, repo))
+    return _list(request, _visible(forge, who, mine), present.listed_repository)
 
 
 def list_own_repos(request: Request) -> Response:
@@ -62,7 +70,7 @@ def list_own_repos(request: Request) -> Response:
     forge, who = web.forge_of(request), web.identity_of(request)
     auth.require_login(who)
     mine = [r for r in _visible(forge, who, forge.store.find("repo")) if auth.login_role(forge, who.login, r)]
-    return web.listing(request, mine, lambda repo: _full(request, forge, repo))
+    return _list(request, mine, present.repository)
 
 
 def _visible(forge: Any, who: auth.Identity, repos: list[Json]) -> list[Json]:

@@ -11,11 +11,10 @@ from starlette.routing import Route
 from ms_release.forge import auth, present, web
 from ms_release.forge.engine import deployments, run_states
 from ms_release.forge.errors import Refusal, not_found
-from ms_release.forge.rest import run_shapes
+from ms_release.forge.rest import run_shapes, versions
 from ms_release.forge.state import Forge
 
 Body = dict[str, Any]
-DETAILS_ALWAYS = "2026-03-10"
 
 
 def _writer(request: Request) -> tuple[Forge, str, str]:
@@ -32,7 +31,7 @@ def _dispatch(request: Request) -> Response:
     ref, inputs = web.field(body, "ref", str), web.field(body, "inputs", dict, {})
     details = web.field(body, "return_run_details", bool, False)
     run = forge.engine.dispatch(repo, request.path_params["workflow_id"], ref, inputs, login)
-    if not details and request.headers.get("x-github-api-version", "") < DETAILS_ALWAYS:
+    if not details and not versions.is_newer(request):  # G1
         return web.no_content()
     path, links = f"{repo}/actions/runs/{run['id']}", web.links_of(request)
     answer = {"run_url": f"{links.rest}/repos/{path}", "html_url": f"{links.web}/{path}"}
@@ -41,7 +40,8 @@ def _dispatch(request: Request) -> Response:
 
 def _cancel(request: Request) -> Response:
     forge, repo, login = _writer(request)
-    forge.engine.cancel(repo, web.path_int(request, "run_id"), login)
+    force = request.scope["path"].endswith("/force-cancel")
+    forge.engine.cancel(repo, web.path_int(request, "run_id"), login, force=force)
     return JSONResponse({}, 202)
 
 

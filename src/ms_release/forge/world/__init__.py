@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ms_release.errors import UsageError
+from ms_release.forge.faults import Fault
 from ms_release.forge.git.objects import close_readers
 from ms_release.forge.serve import Server
 from ms_release.forge.state import Forge
@@ -55,12 +56,14 @@ def build(world_file: Path, root: Path, *, clock: Clock = _system_clock, key_see
     finally:
         close_readers(root)
         store.close()
-    if pushes:
+    if pushes or world.faults:
         server = Server(root)
         server.forge.clock = clock
         server.start()
         try:
             run_pushes(server.forge, pushes, run_seconds)
+            for fault in world.faults:  # after the pushes: making the world meets none
+                server.forge.faults.add(Fault.of_body(fault))
         finally:
             server.stop()
     note = {"schema": "ms-world/v1", "world_file": str(world_file.resolve()), "made_at": forge.now()}

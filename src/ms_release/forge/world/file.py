@@ -6,6 +6,7 @@ Fields that GitHub has too carry GitHub's names; DESIGN "The house" and `forge/e
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,16 @@ import msgspec
 from msgspec import Struct
 
 from ms_release.errors import UsageError
+from ms_release.forge.faults import Fault
 
 Role = Literal["read", "triage", "write", "maintain", "admin"]
 Conclusion = Literal["success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"]
+_LARGEST = 1 << 20
+_DEEP_KEY = re.compile(r"(?:^|[\[{,])[ \t]*+(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){16}", re.MULTILINE)
+# What becomes part of a path or of a reference; GitHub's own rules, and a bot's ending.
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9._-]{0,99}")
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,199}")
 REMEDY = "Compare with the example organisation's world.toml."
 
 
@@ -222,7 +230,7 @@ class Repository(
 class World(
     Struct, frozen=True, forbid_unknown_fields=True,
     rename={"users": "user", "orgs": "org", "teams": "team", "tokens": "token", "apps": "app",
-            "repositories": "repository"},
+            "repositories": "repository", "faults": "fault"},
 ):  # fmt: skip
     """The whole file."""
 
@@ -234,12 +242,16 @@ class World(
     tokens: tuple[Token, ...] = ()
     apps: tuple[App, ...] = ()
     audit: Audit | None = None
+    faults: tuple[dict[str, str | int | float], ...] = ()
 
 
 def read(file: Path) -> World:
     """Read a world file. Raises UsageError naming the file and the key, or the name that nothing has."""
     try:
-        text = file.read_text("utf-8")
+        if not file.is_file():
+            raise UsageError(f"the world file {file} is no regular file", remedy="Check the path.")
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(_LARGEST + 1)
     except OSError as error:
         raise UsageError(f"the world file {file} cannot be read: {error.strerror}", remedy="Check the path.") from None
     except UnicodeDecodeError:
@@ -249,17 +261,27 @@ def read(file: Path) -> World:
 
 def parse(text: str, file: Path) -> World:
     """The world that a text describes, as if it stood in `file`; raises UsageError as `read` does."""
+    # The standard parser takes memory in the square of a dotted key's length.
+    if len(text) > _LARGEST or _DEEP_KEY.search(text):
+        raise UsageError(f"{file}: it is larger or nested deeper than any world", remedy=REMEDY)
     try:
         world = msgspec.convert(tomllib.loads(text), World)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file}: {error}", remedy="Correct the file; it is TOML.") from None
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.rstrip("`").lstrip(".")
-        raise UsageError(f"{file}: {message}" + (f" (key {key})" if key else ""), remedy=REMEDY) from None
+        raise UsageError(f"{file}: {message[:300]}" + (f" (key {key})" if key else ""), remedy=REMEDY) from None
+    except (ValueError, RecursionError) as error:  # also integers of thousands of digits, and nesting without end
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:300]
+        raise UsageError(f"{file}: {why}", remedy="Correct the file; it is TOML.") from None
+    try:
+        for fault in world.faults:
+            Fault.of_body(fault)
+    except ValueError as error:
+        raise UsageError(f"{file}: [[fault]]: {error}", remedy="Correct the fault.") from None
     problem = next(_problems(world, file.parent), None)
     if problem:
-        raise UsageError(f"{file}: {problem}", remedy=REMEDY)
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in problem[:300])
+        raise UsageError(f"{file}: {shown}", remedy=REMEDY)
     return world
 
 
@@ -272,6 +294,8 @@ def _problems(world: World, folder: Path) -> Iterator[str]:
     names = [repo.name for repo in world.repositories]
     for kind, all_of_it in {"token": values, "repository": names, "user": [u.login for u in world.users]}.items():
         yield from (f"{kind} {name} appears twice" for name in sorted(set(all_of_it)) if all_of_it.count(name) > 1)
+    words = (*logins, *owners, *(team.slug for team in world.teams), *(app.slug for app in world.apps))
+    yield from (f"{word[:80]!a} cannot be a name" for word in sorted(set(words)) if not _LOGIN.fullmatch(word))
     for team in world.teams:
         if team.org not in owners - logins:
             yield f"team {team.slug}: there is no organisation {team.org}"
@@ -287,10 +311,12 @@ def _problems(world: World, folder: Path) -> Iterator[str]:
 
 def _names(repo: Repository, owners: set[str], logins: set[str], teams: set[str]) -> Iterator[str]:
     owner, slash, name = repo.name.partition("/")
-    if not slash or not name or "/" in name:
+    if not slash or not _REPOSITORY.fullmatch(name) or name in (".", ".."):
         yield "a repository is called owner/name"
     elif owner not in owners:
         yield f"there is no user or organisation {owner}"
+    branches = (repo.default_branch, *(commit.branch or repo.default_branch for commit in repo.commits))
+    yield from (f"{branch[:80]!a} cannot be a branch" for branch in sorted(set(branches)) if not _is_branch(branch))
     people = {*repo.access, *(c.author for c in repo.commits), *(r.author for r in repo.releases)}
     groups = set(repo.team_access)
     for environment in repo.environments:
@@ -303,6 +329,13 @@ def _names(repo: Repository, owners: set[str], logins: set[str], teams: set[str]
     yield from (f"there is no team {name}" for name in sorted(groups - teams))
 
 
+def _is_branch(name: str) -> bool:
+    odd = ("..", "//", "@{", "/.")
+    if name.startswith("refs/"):
+        return False
+    return bool(_BRANCH.fullmatch(name)) and not name.endswith((".lock", "/", ".")) and not any(o in name for o in odd)
+
+
 def _content(repo: Repository, folder: Path) -> Iterator[str]:
     if repo.source and repo.git:
         yield "it has `from` and `git`; one of them says where its content is"
@@ -313,4 +346,11 @@ def _content(repo: Repository, folder: Path) -> Iterator[str]:
             yield f"commit {commit.message!r} changes nothing: it needs `from` or `delete`"
     folders = [repo.source, repo.git, *(commit.source for commit in repo.commits)]
     folders += [*(release.source for release in repo.releases), *(candidate.source for candidate in repo.candidates)]
-    yield from (f"there is no directory {name}" for name in folders if name and not (folder / name).is_dir())
+    yield from (f"there is no directory {name[:200]!r}" for name in folders if name and not _is_dir(folder / name))
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
