@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["openapi.plugin"]
+
 # Marker → the programs that a test of this group starts. The names are the markers of pyproject.toml.
 GROUPS = {
     "gh": ("gh",),

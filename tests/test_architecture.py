@@ -207,3 +207,20 @@ def test_help_imports_nothing_heavy() -> None:
     loaded = set(ran.stderr.splitlines())
     assert "click" in loaded
     assert HEAVY & loaded == set()
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT / "tests").as_posix())
+def test_no_test_patches_what_it_tests_and_none_sleeps(path: Path) -> None:
+    """A test that replaces our functions tests itself; a test that sleeps is slow when right and wrong when slow."""
+    for node in ast.walk(tree_of(path)):
+        match node:
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                assert not any("mock" in name.name for name in names), ast.unparse(node)
+                assert not any(name.name == "sleep" for name in names), ast.unparse(node)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="monkeypatch"), attr=done)):
+                assert done in ("setenv", "delenv", "chdir"), ast.unparse(node)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="time"), attr="sleep")):
+                raise AssertionError(ast.unparse(node))

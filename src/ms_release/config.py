@@ -225,7 +225,8 @@ def _check_references(config: Config, text: str, file: str) -> None:
                 f"{file}{_at(text, repo.url)}: url of {repo.id} is not …/owner/name (key repo.url)",
                 remedy="Write the repository's web address.",
             )
-        _check_words(text, file, "repo", {"id": repo.id, "workflow": repo.candidate and repo.candidate.workflow})
+        workflow = repo.candidate.workflow if repo.candidate else None
+        _check_words(text, file, "repo", {"id": repo.id, "workflow": workflow})
         if not is_ref_name(repo.branch):
             raise _odd(text, file, "repo.branch", repo.branch)
         if not repo.checks:

@@ -104,7 +104,17 @@ def test_an_approval_by_somebody_else_is_enough() -> None:
         pytest.param(None, ["the approvals of this run could not be read"], id="unread"),
         pytest.param((), ["nobody approved environment release for this run"], id="none"),
         pytest.param(
-            (replace(APPROVED, state="rejected"),), ["nobody approved environment release for this run"], id="rejected"
+            (replace(APPROVED, state="rejected"),),
+            [
+                "v0.1.0-beta.1 was rejected by @bob: a new approval needs a new plan",
+                "nobody approved environment release for this run",
+            ],
+            id="rejected",
+        ),
+        pytest.param(
+            (replace(APPROVED, user="ivan", state="rejected"), APPROVED),
+            ["v0.1.0-beta.1 was rejected by @ivan: a new approval needs a new plan"],
+            id="another run of it was rejected",
         ),
         pytest.param(
             (replace(APPROVED, environment="staging"),),
@@ -202,3 +212,40 @@ def test_a_stale_plan_is_not_reviewed() -> None:
     found = approval.next_review(GOAL, WAITING.with_home(config_blob="f" * 40))
     assert isinstance(found, Blocked)
     assert found.stale
+
+
+SUCCEEDED = replace(RUN, status="completed", conclusion="success")
+MINE = replace(FACTS, viewer="bob", runs=(SUCCEEDED,))
+
+
+def test_an_approval_that_is_given_already_is_no_failure() -> None:
+    assert approval.next_review(GOAL, MINE) == Done("v0.1.0-beta.1 is already approved by @bob")
+    assert approval.is_given(GOAL, MINE)
+    # what has moved since it was published changes nothing of that
+    assert isinstance(approval.next_review(GOAL, MINE.with_home(config_blob="f" * 40)), Done)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param(replace(MINE, viewer="ivan"), id="somebody else's"),
+        pytest.param(replace(MINE, approvals=(replace(APPROVED, state="rejected"),)), id="rejected"),
+        pytest.param(replace(MINE, approvals=(replace(APPROVED, environment="staging"),)), id="another environment"),
+        pytest.param(replace(MINE, approvals=None), id="unread"),
+        pytest.param(replace(MINE, runs=(replace(SUCCEEDED, conclusion="failure"),)), id="its run failed"),
+        pytest.param(replace(MINE, runs=(replace(SUCCEEDED, title=FOREIGN.title),)), id="another seal"),
+        pytest.param(replace(MINE, runs=()), id="no run"),
+    ],
+)
+def test_what_is_no_given_approval(facts: Observation) -> None:
+    assert not approval.is_given(GOAL, facts)
+    found = approval.next_review(GOAL, facts)
+    assert isinstance(found, Blocked)
+    assert found.cause == "nothing of v0.1.0-beta.1 waits for an approval"
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress", "waiting"])
+def test_a_run_that_is_started_again_needs_its_own_approval(status: str) -> None:
+    """The forge lists the reviews of all its attempts."""
+    facts = replace(MINE, runs=(replace(RUN, status=status),))
+    assert not approval.is_given(GOAL, facts)

@@ -138,10 +138,6 @@ def test_published_is_refused_and_a_mark_that_was_begun_is_taken_back() -> None:
         assert isinstance(found, Blocked)
         assert "is published" in found.cause
         assert found.next_command == "ms release content plan --channel beta --auto"
-    later = replace(GOAL, file=replace(GOAL.file, plan=replace(GOAL.plan, previous="v0.0.9")))
-    found = next_cancel(later, seen(OUT))
-    assert isinstance(found, Blocked)
-    assert found.next_command == "ms release content rollback --to v0.0.9 --reason TEXT"
 
 
 def test_a_mark_that_somebody_closed_is_a_question_for_people() -> None:

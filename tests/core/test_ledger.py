@@ -142,7 +142,10 @@ def test_it_is_not_written_from_facts_that_are_missing(facts: Observation) -> No
     [
         pytest.param({"runs": ()}, id="no run"),
         pytest.param({"runs": None}, id="runs unread"),
-        pytest.param({"runs": (publish_run(GOAL, FACTS, conclusion="failure"),)}, id="failed run"),
+        pytest.param(
+            {"runs": (publish_run(GOAL, FACTS, status="in_progress", conclusion=None),)}, id="run that is not over"
+        ),
+        pytest.param({"approvals": (replace(APPROVED, run=899),)}, id="approved for another run"),
         pytest.param({"runs": (publish_run(GOAL, FACTS, title="Publish by hand"),)}, id="another run"),
         pytest.param({"approvals": ()}, id="not approved"),
         pytest.param({"approvals": None}, id="approvals unread"),

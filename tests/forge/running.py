@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -92,10 +91,8 @@ class World:
 
     def until(self, reached: Callable[[], Any]) -> Any:
         """Wait for something that a running job does."""
-        deadline = time.monotonic() + SECONDS
-        while not (found := reached()):
-            assert time.monotonic() < deadline, self.store.find("job", REPO)
-            time.sleep(0.005)
+        found = self.engine.wait_for(reached, SECONDS)
+        assert found, self.store.find("job", REPO)
         return found
 
     def run(self, number: int = 1) -> Body:

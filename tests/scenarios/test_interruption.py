@@ -49,11 +49,7 @@ class Point:
 def points(phase: Phase, undisturbed: Undisturbed) -> Iterator[Point]:
     """Every point of a phase."""
     for asked in undisturbed.asked(phase):
-        if (
-            asked.nth > 1
-            and asked.path.endswith(("/check-runs", "actions/runs/", *"0123456789"))
-            and "/runs/" in asked.path
-        ):
+        if asked.nth > 1 and POLLED.search(asked.path):
             continue  # how often something is polled depends on the time of day
         if asked.write:
             yield from (Point(asked, wrong) for wrong in (*KILLS, *WRITE_FAULTS))
@@ -80,6 +76,34 @@ def test_every_point_converges(undisturbed: Undisturbed, tmp_path: Path, tally: 
     if share == 0:
         tally("fault points discovered", len(list(points(phase, undisturbed))))
     assert not wrong, "\n".join(wrong)
+
+
+REALLY_RUN = (
+    ("build", "POST /repos/midi-studio/core/actions/workflows/candidate.yml/dispatches", "commit_then_drop"),
+    ("build", "POST /repos/midi-studio/bridge/releases", "unanswered"),
+    ("build", "PATCH /repos/midi-studio/loader/releases/[0-9]*", "commit_then_502"),
+    ("prepare", "POST /repos/midi-studio/distribution/pulls", "unanswered"),
+    ("prepare", "PUT /repos/midi-studio/distribution/pulls/1/merge", "answered"),
+    ("publish", "POST /repos/midi-studio/distribution/actions/workflows/publish.yml/dispatches", "unanswered"),
+    ("approve", "POST /repos/midi-studio/distribution/git/refs", "unanswered"),
+    ("approve", "POST /repos/midi-studio/distribution/releases", "commit_then_drop"),
+    ("approve", "POST /repos/midi-studio/distribution/releases/[0-9]*/assets", "truncate"),
+    ("approve", "PATCH /repos/midi-studio/distribution/releases/[0-9]*", "fail_before"),
+    ("record", "POST /repos/midi-studio/distribution/git/refs", "before"),
+    ("record", "PUT /repos/midi-studio/distribution/pulls/2/merge", "commit_then_drop"),
+)
+"""Points at which the workflows are really run by act: one for each kind of effect, as a check on the direct runner."""
+
+
+@pytest.mark.parametrize(("name", "request_line", "wrong"), REALLY_RUN)
+def test_points_of_really_run_workflows(
+    undisturbed: Undisturbed, tmp_path: Path, tally: Tally, *, name: str, request_line: str, wrong: str
+) -> None:
+    phase = PHASES[name]
+    asked = next(a for a in undisturbed.asked(phase) if f"{a.method} {a.path}" == request_line)
+    problems = list(interrupt(undisturbed, phase, Point(asked, wrong), tmp_path / "it", tally, direct=False))
+    assert not problems, "\n".join(problems)
+    tally("fault points on really run workflows", 1)
 
 
 def interrupt(

@@ -94,7 +94,7 @@ def test_a_whole_release_in_one_document_and_then_nothing_more(kept: Kept) -> No
 def test_without_an_approval_it_waits_and_then_goes_on_to_the_end(kept: Kept) -> None:
     code, document, errors = kept.rehearse()
     assert code == 4
-    assert "--yes --keep" in errors
+    assert f"next: ms release rehearse --keep {kept.root} --yes" in errors
     assert not any(effect["verb"] == "create_release" and "beta" in effect["subject"] for effect in kept.effects())
     code, document, errors = kept.rehearse("--yes")
     assert code == 0, errors

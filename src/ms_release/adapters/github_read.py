@@ -197,10 +197,14 @@ class GitHubReader:
         )
 
     def look_at_run(self, goal: Train, run_id: int) -> tuple[Observation, seen.Run]:
-        """The home repository, one run of it, and who approved it: what the publishing job checks before it acts."""
-        facts = self.look(goal, components=False)
+        """The home repository, one run of it, who approved it, and who has rejected another run of the same plan.
+
+        What the publishing job checks before it acts.
+        """
+        facts = self._add_runs(self.look(goal, components=False), goal)
+        rejected = tuple(review for review in facts.approvals or () if review.state == "rejected")
         run = read_run(self._client, goal.plan.home, run_id)
-        return replace(facts, approvals=read_approvals(self._client, goal.plan.home, run_id)), run
+        return replace(facts, approvals=(*rejected, *read_approvals(self._client, goal.plan.home, run_id))), run
 
     def answer(self, facts: Observation, goal: Train, ask: Ask) -> Observation:
         """One of the facts that are too costly to be read at every look."""
@@ -277,15 +281,12 @@ class GitHubReader:
     def _add_runs(self, facts: Observation, goal: Train) -> Observation:
         runs = self._read_runs(goal)
         ours, approvals = _of_plan(goal, runs), None
-        if ours and ours[0].status == "completed":
-            approvals = self._approvals_of(goal, ours[0])
-            if ours[0].conclusion == "cancelled":  # another one of the same plan may have been rejected before
-                others = (a for run in ours[1:] for a in self._approvals_of(goal, run))
-                approvals += tuple(a for a in others if a.state == "rejected")
+        if ended := [run for run in ours if run.status == "completed"]:
+            approvals = tuple(review for run in ended for review in self._approvals_of(goal, run))
         return replace(facts, runs=runs, approvals=approvals)
 
     def _approvals_of(self, goal: Train, run: seen.Run) -> tuple[seen.Approval, ...]:
-        if run.id not in self._approvals:
+        if not self._approvals.get(run.id):
             self._approvals[run.id] = read_approvals(self._client, goal.plan.home, run.id)
         return self._approvals[run.id]
 

@@ -169,7 +169,8 @@ class GitHubWriter:
                 found = self._client.get(f"/repos/{what.repo}/pulls/{what.number}").json
                 if found["merged"] or found["mergeable_state"] == "behind":
                     raise OvertakenError(
-                        f"somebody else has merged before #{what.number} was merged", remedy="Run the same command again."
+                        f"somebody else has merged before #{what.number} was merged",
+                        remedy="Run the same command again.",
                     ) from None
                 raise WaitingError(
                     f"#{what.number} cannot be merged yet: {error.message}", remedy="Run the same command again."

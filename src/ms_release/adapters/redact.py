@@ -6,10 +6,12 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from html import escape
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
-_BREAK = r"(?:[\r\n]|\\[rn]|\\x0[ad]|%0[AaDd])*+"
+# A line break, real or escaped.
+_BREAK = re.compile(r"(?:[\r\n]|\\[rn]|\\x0[ad]|%0[AaDd])++")
 SHORTEST = 6
 """Characters; a shorter "secret" would black out ordinary words and is none."""
 
@@ -38,38 +40,72 @@ class Redactor:
         lines = [line.strip() for line in secret.splitlines() if not line.startswith("-----")]
         for part in {secret, *(line for line in lines if len(line) >= SHORTEST)}:
             self._forms |= _forms(part)
-        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(_pattern, longest_first)))
-
-    def sees(self, data: bytes) -> bool:
-        """Whether bytes hold a secret in one piece: fast, for answers of megabytes."""
-        return any(form.encode() in data for form in self._forms)
+        self._pattern = None
 
     def text(self, text: str) -> str:
         """The text without the secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        pattern = self._compiled()
+        if pattern is None:
+            return text
+        breaks = [found.span() for found in _BREAK.finditer(text)]
+        if not breaks:
+            return pattern.sub(MASK, text)
+        spans = [found.span() for found in pattern.finditer(_BREAK.sub("", text))]
+        return _masked(text, breaks, spans) if spans else text
+
+    def sees(self, data: bytes) -> bool:
+        """Whether bytes hold a secret."""
+        pattern = self._compiled()
+        return pattern is not None and pattern.search(_BREAK.sub("", data.decode("latin-1"))) is not None
+
+    def _compiled(self) -> re.Pattern[str] | None:
+        """Made when it is first needed: most commands that hold a key never say anything of its length."""
+        if self._pattern is None and self._forms:
+            self._pattern = re.compile("|".join(sorted(self._forms, key=lambda form: (-len(form), form))))
+        return self._pattern
+
+
+def _masked(text: str, breaks: list[tuple[int, int]], spans: list[tuple[int, int]]) -> str:
+    """The text with the mask over spans of what it is without its line breaks."""
+    parts: list[str] = []
+    removed = at = nth = 0
+
+    def place(flat: int, *, last: bool) -> int:
+        nonlocal removed, nth
+        # a break right before the first character does not belong to a secret, nor one right behind the last
+        while nth < len(breaks) and (breaks[nth][0] - removed < flat if last else breaks[nth][0] - removed <= flat):
+            removed += breaks[nth][1] - breaks[nth][0]
+            nth += 1
+        return flat + removed
+
+    for first, end in spans:
+        start = place(first, last=False)
+        parts += [text[at:start], MASK]
+        at = place(end, last=True)
+    return "".join((*parts, text[at:]))
 
 
 def _forms(secret: str) -> set[str]:
-    raw = secret.encode()
-    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    lower = {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in quoted}
-    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    slashed = {form.replace("/", "\\/") for form in escaped}  # as some writers of JSON escape it
-    hexes = {raw.hex(), raw.hex().upper()}
-    aligned = {form for offset in range(3) for form in _base64(raw, offset)}
-    return {secret} | quoted | lower | escaped | slashed | hexes | aligned
+    """Patterns: each character in any of its spellings, so that no mixture of them gets past."""
+    raw, flat = secret.encode(), _BREAK.sub("", secret)
+    aligned = {form for offset in range(3) if (form := _base64(raw, offset))}
+    return {"".join(map(_character, flat)), raw.hex(), raw.hex().upper()} | aligned
 
 
-def _pattern(form: str) -> str:
-    """The form, also with line breaks in it, real or escaped."""
-    return _BREAK.join(map(re.escape, form))
+def _character(char: str) -> str:
+    """A character as itself, URL-encoded, or escaped as JSON, Markdown and HTML do it."""
+    if char.isascii() and char.isalnum():
+        return char
+    exact = {char, json.dumps(char, ensure_ascii=False)[1:-1], f"\\{char}", escape(char)}
+    any_case = {quote(char, safe=""), quote_plus(char), json.dumps(char)[1:-1], f"\\u{ord(char):04x}"} - exact
+    forms = [*(re.escape(form) for form in exact), *(f"(?i:{re.escape(form)})" for form in any_case)]
+    return f"(?:{'|'.join(sorted(forms, key=lambda form: (-len(form), form)))})"
 
 
-def _base64(raw: bytes, offset: int) -> set[str]:
+def _base64(raw: bytes, offset: int) -> str:
     """What every base64 text holding `raw` at this alignment has in common: the characters no neighbour can change."""
     first = (0, 2, 3)[offset]
     whole = base64.b64encode(bytes(offset) + raw)
-    last = (offset + len(raw)) * 8 // 6
-    core = whole[first:last].decode()
-    return {core, core.replace("+", "-").replace("/", "_")} if len(core) >= SHORTEST else set()
+    core = whole[first : (offset + len(raw)) * 8 // 6].decode()
+    both = {"+": "[+-]", "/": r"(?:\\?/|_)"}
+    return "".join(both.get(char, char) for char in core) if len(core) >= SHORTEST else ""

@@ -118,7 +118,7 @@ def read_approvals(client: Client, slug: str, run_id: int) -> tuple[Approval, ..
     answer = client.get(f"/repos/{slug}/actions/runs/{run_id}/approvals")
     reviews = convert(answer.json, list[_Approval], "approvals")
     return tuple(
-        Approval(review.user.login if review.user else "", review.state, review.comment, environment.name)
+        Approval(review.user.login if review.user else "", review.state, review.comment, environment.name, run_id)
         for review in reviews
         for environment in review.environments
     )

@@ -39,6 +39,12 @@ def approve(settings: Settings, tag: str) -> None:
     assert run is not None
     assert commit is not None
     seal = train.seal(goal, facts, commit) or ""
+    body = {"tag": tag, "plan": goal.file.digest, "seal": seal, "approved_by": facts.viewer}
+    due = f"ms release {goal.plan.product} publish --channel {goal.plan.channel} --auto --watch"
+    if approval.is_given(goal, facts):
+        settings.output.data(f"{tag} is already approved by @{facts.viewer}, and its run has succeeded: {run.url}")
+        settings.output.document({**body, "performed": [], "next": settings.output.next(due)})
+        return
     if problem := approval.refusal(goal, facts, run, facts.viewer, session.config):
         managers = session.config.roles.release_managers
         raise CredentialError(problem, remedy=f"Another of the release managers must approve it ({managers}).")
@@ -49,8 +55,7 @@ def approve(settings: Settings, tag: str) -> None:
     review = action.ReviewDeployment(goal.plan.home, run.id, tag, goal.product.environment, "approved", comment)
     session.writer().perform(review)
     settings.output.data(f"{tag} is approved by @{facts.viewer}; the publishing run goes on: {run.url}")
-    body = {"tag": tag, "plan": goal.file.digest, "seal": seal, "approved_by": facts.viewer}
-    settings.output.document({**body, "performed": [review.key]})
+    settings.output.document({**body, "performed": [review.key], "next": settings.output.next(due)})
 
 
 def _wait_for_run(session: Session, goal: Train) -> Observation:

@@ -62,7 +62,7 @@ def _look(client: Client, merged: Merged) -> Observation:
     facts = GitHubReader(client, Cache(None)).look(merged.goal)
     if moved := stale.moved_facts(merged.goal.plan, merged.goal.config, facts):
         blocked = stale.blocked(merged.goal.plan, moved)
-        raise StalePlanError(blocked.cause, remedy=blocked.remedy)
+        raise StalePlanError(blocked.cause, remedy=blocked.remedy, next_command=blocked.next_command)
     return facts
 
 
@@ -96,18 +96,11 @@ def _fetch(client: Client, merged: Merged, facts: Observation, fetched: Path, di
 def _lay_out(merged: Merged, candidates: dict[str, Candidate], fetched: Path, dist: Path) -> None:
     from ms_release.adapters.dist import lay_out
     from ms_release.adapters.files import digests
-    from ms_release.core.candidate import CHECKSUMS_NAME, render_checksums
-    from ms_release.core.manifest import make_manifest, render_manifest
-    from ms_release.core.spec import parse_spec
-    from ms_release.core.train import render_spec
-    from ms_release.core.verify import MANIFEST
+    from ms_release.core.assembly import render_metadata
 
     product = merged.goal.product
     lay_out(product, candidates, fetched, dist)
-    files = [dist / a.filename for a in product.assets]
-    sums = {path.name: sha256 for path, sha256 in digests(files).items()}
-    sizes = {path.name: (path.stat().st_size, sums[path.name]) for path in files}
-    manifest = render_manifest(make_manifest(parse_spec(render_spec(merged.goal)), merged.committed_at, sizes))
-    (dist / MANIFEST).write_bytes(manifest)
-    sums[MANIFEST] = digests([dist / MANIFEST])[dist / MANIFEST]
-    (dist / CHECKSUMS_NAME).write_bytes(render_checksums(sums))
+    sums = digests([dist / a.filename for a in product.assets])
+    files = {path.name: (path.stat().st_size, sha256) for path, sha256 in sums.items()}
+    for name, data in render_metadata(merged.goal, merged.committed_at, files).items():
+        (dist / name).write_bytes(data)

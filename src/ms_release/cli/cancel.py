@@ -98,11 +98,7 @@ def _find(session: Session, tag: str) -> Train | None:
     goal = Train(session.config, session.product, parse_file(text.encode(), plan_path(tag)))
     if goal.plan.product != session.product.id:
         product = goal.plan.product
-        raise UsageError(
-            f"{tag} is a release of {product}",
-            remedy="Name its product.",
-            next_command=f"ms release {product} cancel {tag}",
-        )
+        raise UsageError(f"{tag} is a release of {product}", remedy="Name its product.")
     return goal
 
 

@@ -95,7 +95,7 @@ def read_job(env: Mapping[str, str], sha: str) -> Job:
     if not is_slug(repo) or not run.isascii() or not run.isdecimal():
         raise UsageError(
             "GITHUB_REPOSITORY and GITHUB_RUN_ID do not name a workflow run",
-            remedy="This command runs in a producer's workflow; `ms release content prepare` starts it.",
+            remedy="This command runs in a producer's workflow; `prepare` starts it.",
         )
     path = env.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
     commit = env.get("GITHUB_WORKFLOW_SHA", "") or env.get("GITHUB_SHA", "")

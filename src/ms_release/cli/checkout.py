@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ms_release.adapters import git
+from ms_release.cli import following
 from ms_release.cli.common import Session
 from ms_release.core.plan import make_seal, parse_file, plan_path
 from ms_release.core.plausible import blocking, implausible
@@ -31,8 +32,11 @@ def read_merged(session: Session, tag: str, digest: str) -> Merged:
     and at HEAD, and be what the plan says (SPEC 2): otherwise StalePlanError.
     """
     here = Path.cwd()
-    if parse_tag(tag) is None:
+    version = parse_tag(tag)
+    if version is None:
         raise UsageError(f"{tag!a} is not a version tag", remedy="Write vX.Y.Z or vX.Y.Z-beta.N.")
+    # whoever reads of a failure in the run's log goes on from a terminal, not from the job
+    following.otherwise(f"ms release {session.product.id} publish --channel {version.channel} --auto --watch")
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise UsageError(f"{digest!a} is no plan digest", remedy="Give all 64 hexadecimal digits.")
     if not any((folder / ".git").exists() for folder in (here, *here.parents)):

@@ -46,7 +46,9 @@ def otherwise(command: str) -> None:
 def again(options: Mapping[str, str] | None = None) -> str:
     """The command that was typed, with options that it does not have yet (option → its value, "" for none)."""
     given = {word.partition("=")[0] for word in _line.words}
-    more = (word for option, value in (options or {}).items() if option not in given for word in (option, value) if word)
+    more = (
+        word for option, value in (options or {}).items() if option not in given for word in (option, value) if word
+    )
     return " ".join((_line.program, shlex.join((*(w for w in _line.words if w != "--json"), *more)))).strip()
 
 

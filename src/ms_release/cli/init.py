@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from ms_release.cli.common import Settings, cache_directory, connect, standard_options
+from ms_release.cli.following import here
 from ms_release.errors import CredentialError, MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -60,11 +61,11 @@ def init(settings: Settings, organisation: str | None, out: str | None) -> None:
 
 def _refuse_existing(target: Path, organisation: str | None) -> None:
     if os.path.lexists(target):
-        words = ["ms", "release", "init", *([organisation] if organisation else []), "--out", f"new-{target.name}"]
+        words = shlex.join((*([organisation] if organisation else []), "--out", f"new-{target.name}"))
         raise UsageError(
             f"{target} exists, and is not overwritten",
             remedy="Move it away, or write another file and compare the two.",
-            next_command=shlex.join(words),
+            next_command=f"ms release init {words}",
         )
 
 
@@ -154,7 +155,7 @@ def _propose(reader: OrganisationReader, login: str, server: str) -> Proposal:
 def _show(settings: Settings, proposal: Proposal, text: str, target: Path | None) -> None:
     output = settings.output
     following = "ms release plan --channel beta --auto"
-    if target is not None and target.name != "ms-release.toml":
+    if target is not None and str(target) != "ms-release.toml":
         following += f" --config {shlex.quote(str(target))}"
     checks = proposal.to_check
     repos: list[dict[str, Any]] = [
@@ -180,7 +181,7 @@ def _show(settings: Settings, proposal: Proposal, text: str, target: Path | None
             "unread": list(proposal.unread),
             "left_out": [{"repo": one.slug, "why": one.why} for one in proposal.left_out],
             "toml": text,
-            "next": following,
+            "next": here(following),
         }
     )
     if target is None:
@@ -203,4 +204,4 @@ def _summary(proposal: Proposal, target: Path, following: str) -> list[str]:
     lines += [f"CHECK          {text}" for text in proposal.to_check]
     count = len(proposal.to_check)
     lines.append(f"\nwritten to {target}" + (f"; {count} places are marked CHECK" if count else ""))
-    return [*(clean(line) for line in lines), f"next: {following}"]
+    return [*(clean(line) for line in lines), f"next: {here(following)}"]

@@ -38,11 +38,11 @@ def plan(settings: Settings, out: str | None, **options: Any) -> None:
             settings.output.data(f"nothing to release: {found.tag} is exactly what would be released now")
             settings.output.document({"nothing": found.tag})
         case Continued():
-            tag = found.goal.plan.tag
+            under_way = found.goal.plan
             raise WaitingError(
-                f"{tag} is under way",
+                f"{under_way.tag} is under way",
                 remedy="Finish it first; its plan is continued, not made again.",
-                next_command=f"ms release {found.goal.plan.product} publish --channel {found.goal.plan.channel} --auto --watch",
+                next_command=f"ms release {under_way.product} publish --channel {under_way.channel} --auto --watch",
             )
         case _:
             _show(settings, found, out)

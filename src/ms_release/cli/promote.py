@@ -79,7 +79,7 @@ class _Sight:
 def _check_bytes(merged: Merged, dist: Path, seal: str) -> None:
     from ms_release.adapters.dist import contents, read_candidates
     from ms_release.cli.checkout import check_seal
-    from ms_release.core.assembly import compare_origin
+    from ms_release.core.assembly import compare_metadata, compare_origin
     from ms_release.errors import IntegrityError
 
     product = merged.goal.product
@@ -87,6 +87,9 @@ def _check_bytes(merged: Merged, dist: Path, seal: str) -> None:
     check_seal(merged, {repo: digest for repo, (_, digest) in sealed.items()}, seal)
     candidates = {repo: candidate for repo, (candidate, _) in sealed.items()}
     problems = list(compare_origin(product, candidates, contents(product, dist)))
+    if not problems:
+        files = {f.name: (f.size, f.sha256) for f in _files(dist)}
+        problems = list(compare_metadata(merged.goal, merged.committed_at, files))
     if problems:
         raise IntegrityError(
             f"dist is not what was sealed: {problems[0]}", remedy="Nothing was published. Assemble again."

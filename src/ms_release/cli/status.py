@@ -55,7 +55,14 @@ def _rows(session: Session) -> list[dict[str, Any]]:
     rows += [_under_way(session, tag) for tag in under_way]
     if not rows:
         rows.append(
-            _row(session, "", "released", "no release yet", "a maintainer", f"ms release {session.product.id} plan --channel beta --auto")
+            _row(
+                session,
+                "",
+                "released",
+                "no release yet",
+                "a maintainer",
+                f"ms release {session.product.id} plan --channel beta --auto",
+            )
         )
     return rows
 
@@ -95,20 +102,29 @@ def _describe(session: Session, tag: str, step: Next, again: str, planner: str) 
                 session, tag, "under way", f"next: {step.actions[0].key}", f"@{planner} or another maintainer", again
             )
         case Wait() if step.awaited == "approval":
-            return _row(session, tag, "waiting", step.reason, step.who, f"ms release {session.product.id} approve {tag}")
+            return _row(
+                session, tag, "waiting", step.reason, step.who, f"ms release {session.product.id} approve {tag}"
+            )
         case Wait():
             return _row(session, tag, "waiting", step.reason, step.who, again)
         case Blocked():
             # what has moved for good and names no way out: given up, so that the next version can be planned
             out = f"ms release {session.product.id} cancel {tag}" if step.stale else again
-            following = out if step.next_command in ("", "ms release status") else step.next_command
+            following = step.next_command if step.next_command.count(" ") > 2 else out
             return _row(session, tag, "blocked", step.cause, step.remedy, following)
         case _:
             return _row(session, tag, "released", "", "", "")
 
 
 def _row(session: Session, tag: str, state: str, reason: str, who: str, command: str) -> dict[str, Any]:
-    return {"product": session.product.id, "tag": tag, "state": state, "reason": reason, "who": who, "next": here(command)}
+    return {
+        "product": session.product.id,
+        "tag": tag,
+        "state": state,
+        "reason": reason,
+        "who": who,
+        "next": here(command),
+    }
 
 
 def _channel(tag: str) -> str:

@@ -111,7 +111,10 @@ def _carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: D
         goal, sight = theirs, TrainSight(session.reader, theirs)
         done = _run(session, goal, sight, (verb, decide), performed, watch=options["watch"])
     product, tag = goal.plan.product, goal.plan.tag
-    due = f"publish --channel {goal.plan.channel} --auto --watch" if verb == "prepare" else f"verify {tag}"
+    if verb == "prepare":
+        due = f"ms release {product} publish --channel {goal.plan.channel} --auto --watch"
+    else:
+        due = f"ms release {product} verify {tag}"
     settings.output.data(f"{done.message}")
     settings.output.document(
         {
@@ -120,7 +123,7 @@ def _carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: D
             "digest": goal.file.digest,
             "release_commit": done.release_commit or None,
             "performed": [each.key for each in performed],
-            "next": settings.output.next(f"ms release {product} {due}"),
+            "next": settings.output.next(due),
         }
     )
 

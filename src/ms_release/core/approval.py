@@ -44,6 +44,8 @@ def check_approvals(goal: Train, facts: Observation, run: Run) -> Iterator[str]:
     if pull is None or not pull.merged_by:
         yield "who opened and merged the release pull request could not be read"
         return
+    if rejected := [review.user for review in facts.approvals if review.state == "rejected"]:
+        yield f"{goal.plan.tag} was rejected by @{rejected[0]}: a new approval needs a new plan"
     approved = [a for a in facts.approvals if a.state == "approved" and a.environment == goal.product.environment]
     if not approved:
         yield f"nobody approved environment {goal.product.environment} for this run"
@@ -57,12 +59,26 @@ def comment(goal: Train, seal: str) -> str:
     return f"{goal.plan.tag} · plan {goal.file.digest} · seal {seal}"
 
 
+def is_given(goal: Train, facts: Observation) -> bool:
+    """Whether the viewer approved the run that has published exactly this plan: there is nothing left to approve."""
+    run = current_run(goal, facts)
+    if run is None or run.status != "completed" or run.conclusion != "success":
+        return False
+    mine = (a for a in facts.approvals or () if a.user == facts.viewer and a.environment == goal.product.environment)
+    return any(a.state == "approved" for a in mine)
+
+
 def next_review(goal: Train, facts: Observation) -> Next:
-    """Done when a run of exactly this plan and seal waits for its review; Wait while it is on the way there."""
+    """Done when a run of exactly this plan and seal waits for its review; Wait while it is on the way there.
+
+    Done as well when the viewer's approval was taken and only its answer lost: the same command again is no failure.
+    """
     if not facts.protection_read:
         return Ask("protection")
     if facts.runs is None:
         return Ask("runs")
+    if is_given(goal, facts):
+        return Done(f"{goal.plan.tag} is already approved by @{facts.viewer}")
     if moved := stale.moved_facts(goal.plan, goal.config, facts):
         return stale.blocked(goal.plan, moved)
     assert facts.release_change is not None
@@ -70,7 +86,8 @@ def next_review(goal: Train, facts: Observation) -> Next:
     if isinstance(merged, Blocked):
         return merged
     run = current_run(goal, facts)
-    if run is None or run.status == "completed":
+    rejected = any(review.state == "rejected" for review in facts.approvals or ())
+    if run is None or run.status == "completed" or rejected:
         return Blocked(f"nothing of {goal.plan.tag} waits for an approval", "See where it stands.", "ms release status")
     if run.status != "waiting":
         watch = watch_run(goal.plan.home, run, until=("waiting", "completed"))
@@ -79,7 +96,11 @@ def next_review(goal: Train, facts: Observation) -> Next:
 
 
 def current_run(goal: Train, facts: Observation) -> Run | None:
-    """The newest run that publishes this plan, under the seal recomputed from what is on the forge now."""
+    """The run that publishes this plan, under the seal recomputed from what is on the forge now.
+
+    Once one has succeeded it is that one: whatever still waits beside it publishes nothing any more.
+    """
     commit = verify.release_commit(facts)
     seal = train.seal(goal, facts, commit) if commit else None
-    return next(iter(train.publish_runs(goal, facts, seal)), None) if seal else None
+    runs = train.publish_runs(goal, facts, seal) if seal else ()
+    return next((run for run in runs if run.conclusion == "success"), next(iter(runs), None))

@@ -13,7 +13,7 @@ from ms_release.core.action import Blocked
 from ms_release.core.change import Change
 from ms_release.core.model import File
 from ms_release.core.names import is_sha256
-from ms_release.core.observation import Observation, Release
+from ms_release.core.observation import Observation, Release, Run
 from ms_release.core.plan import ledger_path
 from ms_release.core.train import Train
 from ms_release.core.verify import release_commit
@@ -75,6 +75,20 @@ def read_candidates(text: str, where: str) -> dict[str, str]:
     return digests
 
 
+def _published_by(goal: Train, facts: Observation, seal: str) -> tuple[Run | None, list[str]]:
+    """The run that published the release, and who approved it: the oldest that succeeded.
+
+    Without one the newest that was approved: a runner can die after its last write, and then its run has failed.
+    """
+    ended = [run for run in train.publish_runs(goal, facts, seal) if run.status == "completed"]
+    succeeded = [run for run in reversed(ended) if run.conclusion == "success"]
+    for run in (*succeeded, *ended):
+        found = (a for a in facts.approvals or () if a.state == "approved" and a.of(run.id))
+        if approvers := sorted({a.user for a in found}):
+            return run, approvers
+    return None, []
+
+
 def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Blocked:
     """The entry's bytes: a pure function of what stands on the forge, so that every run makes the same bytes."""
     plan = goal.plan
@@ -84,9 +98,8 @@ def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Bl
     text = facts.home.texts.get(ledger_path(before)) if before else ""
     if commit is None or seal is None or text is None:
         return Blocked("the ledger entry cannot be written: a fact is unreadable", "Run the same command again.")
-    runs = [r for r in train.publish_runs(goal, facts, seal) if r.conclusion == "success"]
-    approvers = sorted({a.user for a in facts.approvals or () if a.state == "approved"})
-    if not runs or not approvers:
+    run, approvers = _published_by(goal, facts, seal)
+    if run is None:
         return Blocked(
             f"{plan.tag} is published, but no approved run of this plan published it",
             "Tell the release managers now: somebody published by another way.",
@@ -98,7 +111,7 @@ def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Bl
         "commit": commit,
         "plan": goal.file.digest,
         "seal": seal,
-        "run_id": runs[0].id,
+        "run_id": run.id,
         "approved_by": approvers,
         "candidates": [
             {"repo": c.repo, "tag": c.tag, "sha256": ready.digest}

@@ -91,12 +91,17 @@ class Run(Struct, frozen=True):
 
 
 class Approval(Struct, frozen=True):
-    """One review of a waiting deployment, from the run's approvals log."""
+    """One review of a waiting deployment, from the approvals log of `run` (0 = of the run that was asked about)."""
 
     user: str
     state: str
     comment: str
     environment: str
+    run: int = 0
+
+    def of(self, run_id: int) -> bool:
+        """Whether it is a review of this run."""
+        return self.run in (0, run_id)
 
 
 class Pull(Struct, frozen=True):

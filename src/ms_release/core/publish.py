@@ -27,6 +27,8 @@ def next_publish(goal: Train, facts: Observation) -> Next:
     if facts.runs is None:
         return Ask("runs")
     runs = train.publish_runs(goal, facts, seal)
+    if runs and (rejected := _rejected(goal, facts)):
+        return _end_spare(goal, runs) or rejected
     if not runs or _may_dispatch_again(runs[0], facts):
         if not facts.protection_read:
             return Ask("protection")
@@ -34,15 +36,15 @@ def next_publish(goal: Train, facts: Observation) -> Next:
         if blocked := blocking_gate(goal, facts, frozenset({"TAG_FREE"})):
             return blocked
         return _dispatch(goal, seal)
-    return _end_spare(goal, runs) or _next_run(goal, facts, runs[0])
+    return _end_spare(goal, runs[1:]) or _next_run(goal, facts, runs[0])
 
 
 def _end_spare(goal: Train, runs: tuple[Run, ...]) -> Act | None:
-    """Two operators who start the run at the same moment get two: all but the one that counts are ended.
+    """Two operators who start the run at the same moment get two: those that do not count are ended.
 
     One that is at work may publish already, and is left alone: it finds the release as it should be.
     """
-    spare = [run for run in runs[1:] if run.status not in ("completed", "cancelling", "in_progress")]
+    spare = [run for run in runs if run.status not in ("completed", "cancelling", "in_progress")]
     return Act(tuple(CancelRun(goal.plan.home, run.id, goal.plan.tag) for run in spare)) if spare else None
 
 
@@ -62,11 +64,20 @@ def _may_dispatch_again(run: Run, facts: Observation) -> bool:
     """A run that failed before this command looked: the operator types the command again once the cause is mended."""
     ended_badly = run.status == "completed" and run.conclusion != "success"
     ours = run.id in facts.seen_alive or run.title in facts.dispatched
-    return ended_badly and not ours and not _rejected(facts)
+    return ended_badly and not ours
 
 
-def _rejected(facts: Observation) -> bool:
-    return any(a.state == "rejected" for a in facts.approvals or ())
+def _rejected(goal: Train, facts: Observation) -> Blocked | None:
+    """A review that said no ends the plan, whatever else was started of it."""
+    for review in facts.approvals or ():
+        if review.state == "rejected":
+            words = f": {review.comment}" if review.comment else ""
+            return Blocked(
+                f"{goal.plan.tag} was rejected by @{review.user}{words}",
+                "Nothing was published. A new approval needs a new plan.",
+                f"ms release {goal.plan.product} plan --channel {goal.plan.channel} --auto",
+            )
+    return None
 
 
 def _next_run(goal: Train, facts: Observation, run: Run) -> Next:
@@ -83,14 +94,6 @@ def _next_run(goal: Train, facts: Observation, run: Run) -> Next:
     if run.status != "completed":
         watch = watch_run(plan.home, run, until=("waiting", "completed"))
         return Wait("run", f"the publishing run {run.url}", "the forge's runners", (watch,))
-    for review in facts.approvals or ():
-        if review.state == "rejected":
-            words = f": {review.comment}" if review.comment else ""
-            return Blocked(
-                f"{plan.tag} was rejected by @{review.user}{words}",
-                "Nothing was published. A new approval needs a new plan.",
-                f"ms release {plan.product} plan --channel {plan.channel} --auto",
-            )
     if run.conclusion == "success":
         return Blocked(f"the run succeeded, but no release {plan.tag} is visible", f"Look at {run.url}.", again)
     return Blocked(*_how_it_ended(goal, facts, run), again)
@@ -109,7 +112,7 @@ def _how_it_ended(goal: Train, facts: Observation, run: Run) -> tuple[str, str]:
 
 def _expired(facts: Observation, run: Run) -> bool:
     """A run that nobody reviewed, and that is as old as the forge lets one wait (github-facts G25)."""
-    if facts.approvals or not run.created_at:
+    if any(review.of(run.id) for review in facts.approvals or ()) or not run.created_at:
         return False
     return datetime.fromisoformat(facts.now) - datetime.fromisoformat(run.created_at) >= timedelta(days=APPROVAL_DAYS)
 
@@ -125,11 +128,14 @@ def _next_evidence(goal: Train, facts: Observation, released: Release) -> Next:
     assert facts.evidence_change is not None
     if facts.runs is None:
         return Ask("runs")
+    ours = train.by_weight(r for r in facts.runs if goal.file.digest in r.title)
+    if ending := _end_spare(goal, ours):
+        return ending
+    if ours and ours[0].status != "completed":  # the run that has published is not over yet
+        return Wait("run", f"the end of {ours[0].url}", "the forge's runners", (watch_run(goal.plan.home, ours[0]),))
     entry = ledger.make_entry(goal, facts, released)
     if isinstance(entry, Blocked):
         return entry
-    if ending := _end_spare(goal, train.by_weight(r for r in facts.runs if goal.file.digest in r.title)):
-        return ending
     change = ledger.evidence_change(goal, entry)
     answer = next_change(change, facts.evidence_change, facts.home.head)
     if isinstance(answer, Done):

@@ -139,17 +139,16 @@ def publish_runs(train: Train, facts: Observation, seal: str) -> tuple[Run, ...]
 
 
 def by_weight(runs: Iterable[Run]) -> tuple[Run, ...]:
-    """Runs of one plan, the one that counts first: what succeeded, then the oldest that goes on, then the newest.
+    """Runs of one plan, the one that counts first: the oldest that goes on, then the newest that has ended.
 
     Two operators can start the same run at once, because a dispatch expects nothing. All must then mean the same one.
     """
     return tuple(sorted(runs, key=_weight))
 
 
-def _weight(run: Run) -> tuple[int, int]:
-    if run.status != "completed":
-        return 1, run.id
-    return (0, run.id) if run.conclusion == "success" else (2, -run.id)
+def _weight(run: Run) -> tuple[bool, int]:
+    ended = run.status == "completed"
+    return ended, -run.id if ended else run.id
 
 
 def release_marker(digest: str, seal: str) -> str:

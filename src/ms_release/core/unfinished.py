@@ -40,8 +40,7 @@ def why_dead(goal: Train, facts: Observation) -> str:
         return f"pull request #{facts.release_change.pull.number} was closed"
     commit = release_commit(facts)
     seal = train.seal(goal, facts, commit) if commit else None
-    runs = train.publish_runs(goal, facts, seal) if seal else ()
-    if runs and runs[0].status == "completed":
+    if seal and train.publish_runs(goal, facts, seal):
         for review in facts.approvals or ():
             if review.state == "rejected":
                 return f"rejected by @{review.user}"

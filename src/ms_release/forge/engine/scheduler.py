@@ -105,7 +105,7 @@ class Scheduler:
             return self._changed.wait_for(lambda: not self._active, timeout)
 
     def wait_for(self, reached: Callable[[], T], timeout: float) -> T:
-        """Wait until something is true, looking again whenever a run moves; what it was last when that takes too long."""
+        """Wait until something is true, looking again whenever a run moves; what it was last when it takes too long."""
         self.recover()
         deadline = time.monotonic() + timeout
         while True:
