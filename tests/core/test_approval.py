@@ -151,6 +151,14 @@ def test_requesters_that_could_not_be_read_block(change: Any) -> None:
     ]
 
 
+def test_while_the_requesters_are_unknown_nothing_else_is_said() -> None:
+    unread = replace(FACTS, release_change=None, approvals=())
+    assert problems(unread) == ["who opened and merged the release pull request could not be read"]
+    assert problems(replace(FACTS, release_change=None, approvals=None)) == [
+        "the approvals of this run could not be read"
+    ]
+
+
 def test_a_waiver_in_the_configuration_of_the_release_counts_for_its_approvals() -> None:
     facts = replace(FACTS, approvals=(replace(APPROVED, user="alice"),))
     assert problems(facts, replace(GOAL, config=with_waivers(WAIVER))) == []
@@ -185,6 +193,7 @@ def test_a_run_that_is_on_its_way_to_its_environment_is_awaited(status: str) -> 
     assert found.watch == (Watch("run", "studio/distribution", "900", until=("waiting", "completed")),)
 
 
+SEALLESS = replace(RUN, id=970, title=train.run_title(GOAL.plan, GOAL.file.digest, str(None)))
 FOREIGN = replace(RUN, id=960, title=train.run_title(GOAL.plan, GOAL.file.digest, "0" * 64))
 
 
@@ -195,6 +204,10 @@ FOREIGN = replace(RUN, id=960, title=train.run_title(GOAL.plan, GOAL.file.digest
         pytest.param(replace(FACTS, runs=(FOREIGN,)), id="another seal"),
         pytest.param(replace(FACTS, runs=(RUN, publish_run(GOAL, FACTS, id=950))), id="a newer one has ended"),
         pytest.param(replace(WAITING, release_change=under_way(GOAL).release_change), id="not merged"),
+        pytest.param(
+            replace(WAITING, runs=(SEALLESS,), release_change=under_way(GOAL).release_change),
+            id="not merged, and a run that names no seal",
+        ),
         pytest.param(replace(WAITING, ready={**WAITING.ready, "core": None}), id="a candidate is gone"),
         pytest.param(
             replace(WAITING, ready={**WAITING.ready, "core": ready("core", sha("core-1"), digest="0" * 64)}),

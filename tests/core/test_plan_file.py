@@ -123,6 +123,13 @@ def test_a_plan_that_was_cut_off_is_refused(length: int) -> None:
 PIN = json.loads(DATA)["plan"]["pins"][0]
 
 
+def within(field: str) -> bytes:
+    """The plan with a field more in the first, or the only, part of one of its fields, and a digest that fits."""
+    part = json.loads(DATA)["plan"][field]
+    more = [{**part[0], "extra": 1}, *part[1:]] if isinstance(part, list) else {**part, "extra": 1}
+    return resealed(**{field: more})
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -142,6 +149,10 @@ PIN = json.loads(DATA)["plan"]["pins"][0]
         pytest.param(edited(digest=None), "its digest is", id="no digest"),
         pytest.param(edited(plan={}), "is damaged", id="empty plan"),
         pytest.param(resealed(extra=1), "is damaged", id="added plan field"),
+        *(
+            pytest.param(within(field), "is damaged", id=f"added field in {field}")
+            for field in ("pins", "candidates", "changes", "files", "protection", "gates")
+        ),
         pytest.param(resealed(channel="nightly"), "is damaged", id="unknown channel"),
         pytest.param(resealed(tag="v1.0"), "malformed tag or commit", id="no version"),
         pytest.param(resealed(tag="v1.0.0\n"), "malformed tag or commit", id="version with a newline"),
@@ -160,6 +171,15 @@ def test_what_is_no_plan_file(data: bytes, words: str) -> None:
         parse_file(data, "release-plans/x.json")
     assert words in caught.value.cause
     assert caught.value.remedy
+
+
+def test_a_verdict_that_needed_no_waiver_names_none() -> None:
+    """Left out, and not empty: the digests of plans that are out already rest on it."""
+    gates = json.loads(DATA)["plan"]["gates"]
+    assert {tuple(gate) for gate in gates} == {("code", "subject", "outcome")}
+    waived = replace(PLAN, gates=(replace(PLAN.gates[0], outcome="FAIL", waived_by="dana"),))
+    found = json.loads(make_file(waived, created_at="", created_by="").data)["plan"]["gates"]
+    assert [gate["waived_by"] for gate in found] == ["dana"]
 
 
 def test_a_plan_that_was_edited_and_sealed_again_is_another_plan() -> None:

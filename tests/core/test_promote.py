@@ -97,6 +97,22 @@ def test_a_foreign_release_blocks_even_beside_ours() -> None:
     assert "release 61" in found.cause
 
 
+@pytest.mark.parametrize("field", ["abandoned", "abandoning"])
+@pytest.mark.parametrize("releases", [(), (DRAFT,), (replace(DRAFT, assets=UPLOADED),)], ids=["none", "empty", "full"])
+def test_what_was_given_up_is_not_published(field: str, releases: tuple[Release, ...]) -> None:
+    found = step(*releases, facts=TAGGED.with_home(**{field: (TAG,)}))
+    assert isinstance(found, Blocked)
+    assert found.stale
+    assert found.cause.startswith(f"{TAG} is ")
+    assert found.cause.endswith("abandoned")
+
+
+def test_what_was_published_before_it_was_given_up_is_published() -> None:
+    out = replace(DRAFT, draft=False, assets=UPLOADED)
+    assert step(out, facts=TAGGED.with_home(abandoned=(TAG,))) == Done(f"{TAG} is published")
+    assert isinstance(step(out, DRAFT, facts=TAGGED.with_home(abandoned=(TAG,))), Blocked)
+
+
 def test_two_drafts_of_ours_block() -> None:
     found = step(DRAFT, replace(DRAFT, id=61))
     assert isinstance(found, Blocked)

@@ -17,16 +17,18 @@ from core.world import (
     PRODUCT,
     RED,
     RULES,
+    absent,
     all_ready,
     check,
     commit,
     component,
+    merged,
     observation,
     planned,
     ready,
     sha,
 )
-from ms_release.core import stale
+from ms_release.core import stale, train
 from ms_release.core.model import Evidence, Pin
 from ms_release.core.observation import Observation
 from ms_release.core.plan import Plan, make_file
@@ -61,6 +63,7 @@ def rules(**changes: Any) -> Observation:
     return home(rules=replace(RULES, **changes))
 
 
+TAG = GOAL.plan.tag
 READY = FACTS.ready["core"]
 assert READY is not None
 
@@ -68,6 +71,9 @@ GREEN_WAS = f"the checks of core {CORE_SHA[:7]}: was green"
 CONFIGURATION = f"the configuration on the protected branch: was {GOAL.plan.config[:7]}"
 REVIEWERS = "protection (reviewers): was studio/release-managers"
 MOVES: dict[str, tuple[Observation, str]] = {
+    "abandoned": (home(abandoned=(TAG,)), f"the release {TAG}: was wanted, is abandoned"),
+    "being abandoned": (home(abandoning=(TAG,)), f"the release {TAG}: was wanted, is being abandoned"),
+    "tag taken": (home(tags={TAG: sha("x")}), f"tag {TAG}: was free, is at {sha('x')[:7]}"),
     "configuration": (home(config_blob="f" * 40), f"{CONFIGURATION}, is fffffff"),
     "no configuration": (home(config_blob=None), f"{CONFIGURATION}, is absent"),
     "off the branch": (
@@ -208,6 +214,30 @@ def test_the_ending_says_what_moved_and_how_much_more() -> None:
     assert ending.cause == f"the plan of v0.1.0-beta.1 is stale: {two[0]} (and 1 more)"
     assert ending.next_command == "ms release content plan --channel beta --auto"
     assert stale.blocked(GOAL.plan, two[:1]).cause == f"the plan of v0.1.0-beta.1 is stale: {two[0]}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy", "following"),
+    [
+        ({"abandoned": (TAG,)}, "Plan again.", "ms release content plan --channel beta --auto"),
+        ({"abandoning": (TAG,)}, "Finish that, then plan again.", f"ms release content cancel {TAG}"),
+        ({"config_blob": None}, "Plan again.", "ms release content plan --channel beta --auto"),
+    ],
+)
+def test_the_ending_says_what_to_type_next(changes: Any, remedy: str, following: str) -> None:
+    ending = stale.blocked(GOAL.plan, stale.moved_facts(GOAL.plan, CONFIG, home(**changes)))
+    assert ending.remedy == f"Nothing of it was published. {remedy}"
+    assert ending.next_command == following
+
+
+def test_the_tag_may_stand_at_the_merge_of_its_own_plan_and_nowhere_else() -> None:
+    change = train.release_change(GOAL)
+    facts = replace(home(tags={TAG: sha("merge")}), release_change=merged(change))
+    assert moved(facts) == []
+    words = f"tag {TAG}: was free, is at {sha('merge')[:7]}"
+    assert moved(replace(facts, release_change=merged(change, merge_commit=sha("y")))) == [words]
+    assert moved(replace(facts, release_change=merged(change, merge_commit=None))) == [words]
+    assert moved(replace(facts, release_change=absent(change))) == [words]
 
 
 def test_a_plan_read_back_from_its_file_stands_on_the_same_facts() -> None:

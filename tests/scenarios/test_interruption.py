@@ -7,6 +7,7 @@ every way in which it can go wrong; the default run tries a tenth of the points,
 from __future__ import annotations
 
 import re
+import shutil
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -71,6 +72,8 @@ def test_every_point_converges(undisturbed: Undisturbed, tmp_path: Path, tally: 
     for number, point in enumerate(chosen(phase, undisturbed, share)):
         problems = list(interrupt(undisturbed, phase, point, tmp_path / str(number), tally))
         wrong += [f"{point}: {problem}" for problem in problems]
+        if not problems:
+            shutil.rmtree(tmp_path / str(number))
         tally("fault points converged", not problems)
         tally("fault points tried", 1)
     if share == 0:

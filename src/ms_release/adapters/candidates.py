@@ -29,7 +29,7 @@ class Cache:
             return None
         try:
             return read_limited(file, MAX_BYTES)
-        except MachineError:
+        except (MachineError, DamagedError):
             return None
 
     def put(self, key: str, data: bytes) -> None:

@@ -248,7 +248,7 @@ class World(
 def read(file: Path) -> World:
     """Read a world file. Raises UsageError naming the file and the key, or the name that nothing has."""
     try:
-        if not file.is_file():
+        if file.exists() and not file.is_file():  # a pipe would be waited for
             raise UsageError(f"the world file {file} is no regular file", remedy="Check the path.")
         with file.open(encoding="utf-8") as opened:
             text = opened.read(_LARGEST + 1)
@@ -346,7 +346,7 @@ def _content(repo: Repository, folder: Path) -> Iterator[str]:
             yield f"commit {commit.message!r} changes nothing: it needs `from` or `delete`"
     folders = [repo.source, repo.git, *(commit.source for commit in repo.commits)]
     folders += [*(release.source for release in repo.releases), *(candidate.source for candidate in repo.candidates)]
-    yield from (f"there is no directory {name[:200]!r}" for name in folders if name and not _is_dir(folder / name))
+    yield from (f"there is no directory {name[:200]}" for name in folders if name and not _is_dir(folder / name))
 
 
 def _is_dir(path: Path) -> bool:

@@ -1,0 +1,1 @@
+"""Random hostile input for every parser of text and bytes from outside: `./dev fuzz`."""

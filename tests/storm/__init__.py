@@ -1,0 +1,1 @@
+"""Random operators, random faults and random deaths, episode after episode: `./dev storm`."""
