@@ -49,8 +49,13 @@ def _text(data: bytes) -> str:
 
 
 @cache
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    """Kept until the process ends, then gone."""
+    return tempfile.TemporaryDirectory(prefix="ms-fuzz-")
+
+
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="ms-fuzz-"))
+    return Path(_temporary().name)
 
 
 def _archive(data: bytes) -> None:

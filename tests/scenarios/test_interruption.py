@@ -83,19 +83,19 @@ def test_every_point_converges(undisturbed: Undisturbed, tmp_path: Path, tally: 
 
 REALLY_RUN = (
     ("build", "POST /repos/midi-studio/core/actions/workflows/candidate.yml/dispatches", "commit_then_drop"),
-    ("build", "POST /repos/midi-studio/bridge/releases", "unanswered"),
+    ("build", "POST /repos/midi-studio/bridge/releases", "commit_then_drop"),
     ("build", "PATCH /repos/midi-studio/loader/releases/[0-9]*", "commit_then_502"),
     ("prepare", "POST /repos/midi-studio/distribution/pulls", "unanswered"),
     ("prepare", "PUT /repos/midi-studio/distribution/pulls/1/merge", "answered"),
     ("publish", "POST /repos/midi-studio/distribution/actions/workflows/publish.yml/dispatches", "unanswered"),
-    ("approve", "POST /repos/midi-studio/distribution/git/refs", "unanswered"),
+    ("approve", "POST /repos/midi-studio/distribution/git/refs", "commit_then_drop"),
     ("approve", "POST /repos/midi-studio/distribution/releases", "commit_then_drop"),
     ("approve", "POST /repos/midi-studio/distribution/releases/[0-9]*/assets", "truncate"),
     ("approve", "PATCH /repos/midi-studio/distribution/releases/[0-9]*", "fail_before"),
     ("record", "POST /repos/midi-studio/distribution/git/refs", "before"),
     ("record", "PUT /repos/midi-studio/distribution/pulls/2/merge", "commit_then_drop"),
 )
-"""Points at which the workflows are really run by act: one for each kind of effect, as a check on the direct runner."""
+"""Points at which the workflows are really run by act: a check on the direct runner. Its jobs do not use the wire."""
 
 
 @pytest.mark.parametrize(("name", "request_line", "wrong"), REALLY_RUN)
