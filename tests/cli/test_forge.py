@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,3 +33,14 @@ def test_it_can_be_served_again_when_it_is_not_any_more(tmp_path: Path) -> None:
     again.start()
     assert again.url == first.url
     again.stop()
+
+
+def test_it_makes_its_world_below_the_directory_it_is_typed_in(organisation: Organisation) -> None:
+    here = organisation.directory("fresh")
+    serving = organisation.start(here, organisation.environment(), "forge", "serve")
+    assert serving.stdout is not None
+    assert serving.stdout.readline().decode().startswith("serving .ms/forge at http://127.0.0.1:")
+    serving.send_signal(signal.SIGINT)
+    serving.communicate(timeout=60)
+    assert serving.returncode == 130
+    assert (here / ".ms/forge/forge.sqlite").exists()

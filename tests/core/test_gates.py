@@ -302,6 +302,7 @@ def test_a_gate_says_what_is_wrong(given_subject: Subject, code: str, where: str
         pytest.param(home(audit=audit("2026-01-03T12:00:00Z")), "AUDIT", id="exactly seven days old"),
         pytest.param(home(audit=audit(NOW)), "AUDIT", id="audited just now"),
         pytest.param(home(audit=audit("2026-01-10T12:30:00Z")), "AUDIT", id="an auditor's clock that is ahead"),
+        pytest.param(home(audit=audit("2026-01-11T12:00:00Z")), "AUDIT", id="ahead by exactly a day"),
         pytest.param(
             home(audit=audit(core=[{"code": "A", "outcome": "NOT_APPLICABLE"}])), "AUDIT", id="not applicable"
         ),

@@ -101,7 +101,7 @@ def _outcomes(found: list[tuple[str, Mutant]], ended: Iterator[tuple[int, str]])
 
 
 def _report(found: list[tuple[str, Mutant]], outcomes: dict[int, str], seconds: float, *, complete: bool) -> int:
-    listed = _equivalent()
+    listed = equivalent()
     survivors = [found[number] for number in sorted(outcomes) if outcomes[number] == SURVIVED]
     real = [each for each in survivors if (each[0], each[1].name) not in listed]
     _say(f"\n{'module':<12} {'mutants':>8} {'killed':>8} {'equivalent':>11} {'survived':>9}")
@@ -131,7 +131,7 @@ def _kind(each: tuple[str, Mutant], outcome: str, real: list[tuple[str, Mutant]]
     return "survived" if any(each is other for other in real) else "equivalent"
 
 
-def _equivalent() -> dict[tuple[str, str], str]:
+def equivalent() -> dict[tuple[str, str], str]:
     """Mutants that cannot be noticed, each with the reason."""
     document = tomllib.loads(EQUIVALENT.read_text()) if EQUIVALENT.exists() else {}
     return {(each["module"], each["mutant"]): each["reason"] for each in document.get("equivalent", ())}

@@ -6,6 +6,7 @@ import importlib.abc
 import importlib.util
 import marshal
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -63,20 +64,26 @@ def warm_up() -> None:
 
 def run_all(trials: Sequence[Trial], jobs: int, logs: Path) -> Iterator[tuple[int, str]]:
     """Run the trials, so many at a time; yields each one's number and outcome as it ends."""
-    waiting, running = list(enumerate(trials)), dict[int, int]()
+    waiting, running = list(enumerate(trials)), dict[int, tuple[int, int]]()
     while waiting or running:
         while waiting and len(running) < jobs:
             number, trial = waiting.pop(0)
-            running[_begin(trial, logs / f"{number}.log")] = number
-        pid, status = os.wait()
-        yield running.pop(pid), _outcome(status)
+            pid, over = _begin(trial, logs / f"{number}.log")
+            running[over] = number, pid
+        for over in select.select(list(running), [], [])[0]:
+            number, pid = running.pop(over)
+            os.close(over)
+            yield number, _outcome(os.waitpid(pid, 0)[1])
 
 
-def _begin(trial: Trial, log: Path) -> int:
+def _begin(trial: Trial, log: Path) -> tuple[int, int]:
+    """The process, and a pipe that ends when it does: other children of ours are not waited for."""
     sys.stdout.flush()
+    over, held = os.pipe()
     pid = os.fork()
     if pid:
-        return pid
+        os.close(held)
+        return pid, over
     code = 70
     try:
         signal.alarm(SECONDS)

@@ -24,6 +24,7 @@ _START_SECONDS = 20
 
 def open_forge(root: Path) -> Forge:
     """The forge whose data lies in `root` (made when it is not there yet), not yet served."""
+    root = root.resolve()  # jobs run in directories of their own
     for part in ("git", "blobs"):
         (root / part).mkdir(parents=True, exist_ok=True)
     forge = Forge(root, Store(root / "forge.sqlite"))

@@ -9,7 +9,7 @@ from ms_release.errors import BlockedError, UsageError
 from ms_release.forge.state import Forge
 from ms_release.forge.store import Body
 
-_LOG_LINES = 20
+_LOG_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _judge(forge: Forge, run: Body) -> None:
     job = next((job for job in jobs if job["conclusion"] not in ("success", "skipped")), None)
     name = f"job {job['name']} of " if job else ""
     text = f"{run['repo']}: {name}{run['name']} at {run['head_sha'][:12]} ended with {run['conclusion']}"
-    raise BlockedError(text, remedy=f"Its log ends:\n{_log_end(forge, job)}")
+    raise BlockedError(text, remedy=f"Its log ends: {_log_end(forge, job)}")
 
 
 def _log_end(forge: Forge, job: Body | None) -> str:
@@ -68,4 +68,4 @@ def _log_end(forge: Forge, job: Body | None) -> str:
     file = forge.blob(job["log"]) if job and job["log"] else None
     if file is None or not file.exists():
         return str(job.get("message") or "(no log)") if job else "(no log)"
-    return "\n".join(file.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:])
+    return " | ".join(file.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:])
