@@ -221,6 +221,14 @@ def test_nothing_else_can_be_reviewed(facts: Observation) -> None:
     assert found.cause == "nothing of v0.1.0-beta.1 waits for an approval"
 
 
+def test_a_plan_that_was_edited_on_the_home_branch_is_not_reviewed() -> None:
+    """Approving it would approve bytes that the publishing job then refuses."""
+    edited = {**CHANGE.wanted, GOAL.plan.path: "0" * 40}
+    found = approval.next_review(GOAL, replace(WAITING, release_change=replace(merged(CHANGE), on_base=edited)))
+    assert isinstance(found, Blocked)
+    assert found.cause.startswith("main does not hold what pull request #7 of release/v0.1.0-beta.1 was to bring")
+
+
 def test_a_stale_plan_is_not_reviewed() -> None:
     found = approval.next_review(GOAL, WAITING.with_home(config_blob="f" * 40))
     assert isinstance(found, Blocked)

@@ -181,7 +181,7 @@ def test_nothing_but_the_summary_is_written_for_the_runner() -> None:
 EAGER = replace(CONFIG, repos=tuple(replace(repo, select="latest-green") for repo in CONFIG.repos))
 
 
-@given(texts)
+@given(texts.map(lambda text: text.replace("\ud800", "")))  # no plan can hold it: the digest is of UTF-8
 def test_the_body_of_the_pull_request_has_no_links_at_all(text: str) -> None:
     """The subject of a red commit that was passed over is the easiest way into it."""
     red, green = commit("red", RED, subject=text), commit("green", subject=text)

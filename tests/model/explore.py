@@ -17,9 +17,8 @@ class Explored(NamedTuple):
     violations: list[tuple[str, State]]
 
 
-def explore(rules: Rules, *, stop: bool = False) -> Explored:
+def explore(rules: Rules, start: State = State(), *, stop: bool = False) -> Explored:  # noqa: B008 (a value)
     """Visit every state that can be reached, and look at every transition; `stop` at the first thing that is wrong."""
-    start = State()
     before: dict[State, list[State]] = {start: []}
     violations = [(text, start) for text in wrong(start)]
     waiting, transitions = deque([start]), 0

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mutate.mutants import Mutant, mutants
-from mutate.trial import SURVIVED, Trial, run_all, warm_up
+from mutate.trial import KILLED, SURVIVED, Trial, run_all, warm_up
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "src" / "ms_release" / "core"
@@ -93,8 +93,8 @@ def _outcomes(found: list[tuple[str, Mutant]], ended: Iterator[tuple[int, str]])
     for number, outcome in ended:
         outcomes[number] = outcome
         name, mutant = found[number]
-        if outcome == SURVIVED:
-            _say(f"SURVIVED  {name}.py:{mutant.line}  {mutant.name}")
+        if outcome != KILLED:
+            _say(f"{outcome.upper() if outcome == SURVIVED else outcome}  {name}.py:{mutant.line}  {mutant.name}")
         elif sys.stderr.isatty():
             sys.stderr.write(f"\r{len(outcomes)}/{len(found)} ")
     return outcomes

@@ -131,30 +131,24 @@ def _compare(node: ast.Compare, op: type[ast.cmpop]) -> ast.Compare:
 
 
 def _mutant(tree: ast.Module, path: Path, kind: str, changed: ast.AST | None) -> Mutant | None:
-    """The whole tree with one node exchanged; None when the node has no line of its own to show."""
-    copied = copy.deepcopy(tree)
-    parents = _parents(copied, path)
+    """The module with one node exchanged for as long as that is compiled; None when that changes nothing to be seen."""
+    parents = _parents(tree, path)
     field, number = path[-1]
     old = getattr(parents[-1], field)
     at = old if number is None else old[number]
     statement = next(each for each in reversed([*parents, at]) if isinstance(each, ast.stmt))
-    before = _head(statement)
-    line = getattr(at, "lineno", None) or next(each.lineno for each in reversed(parents) if hasattr(each, "lineno"))
-    new = copy.deepcopy(changed)
-    if number is None:
-        setattr(parents[-1], field, new)
-    elif new is None:
-        old.pop(number)
-    else:
-        old[number] = new
-    after = _head(new if at is statement and isinstance(new, ast.stmt) else statement)
-    ast.fix_missing_locations(copied)
-    if before == after:
-        return None
+    line = next(each.lineno for each in reversed([*parents, at]) if hasattr(each, "lineno"))
     function = ".".join(p.name for p in parents if isinstance(p, ast.FunctionDef | ast.ClassDef)) or "module"
-    return Mutant(
-        line, function, kind, _diff(before, after), marshal.dumps(compile(copied, "mutant", "exec", dont_inherit=True))
-    )
+    new = ast.fix_missing_locations(ast.copy_location(copy.copy(changed), at)) if changed is not None else None
+    before = _head(statement)
+    rest = [] if number is None else [*old[:number], *([] if new is None else [new]), *old[number + 1 :]]
+    setattr(parents[-1], field, new if number is None else rest)
+    try:
+        after = _head(new if at is statement and isinstance(new, ast.stmt) else statement)
+        code = marshal.dumps(compile(tree, "mutant", "exec", dont_inherit=True)) if before != after else b""
+    finally:
+        setattr(parents[-1], field, old)
+    return Mutant(line, function, kind, _diff(before, after), code) if code else None
 
 
 def _head(statement: ast.stmt) -> str:
@@ -163,7 +157,7 @@ def _head(statement: ast.stmt) -> str:
     for field in ("body", "orelse", "finalbody"):
         if isinstance(getattr(short, field, None), list) and field in short._fields:
             setattr(short, field, [ast.Expr(ast.Constant(...))] if field == "body" else [])
-    return ast.unparse(ast.fix_missing_locations(short))
+    return ast.unparse(short)
 
 
 def _diff(before: str, after: str) -> str:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import marshal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mutate.__main__ import CORE, EQUIVALENT, FILES, equivalent
-from mutate.mutants import mutants
+from mutate.mutants import Mutant, mutants
 from mutate.trial import KILLED, SURVIVED, Trial, run_all
+
+
+@cache
+def of(name: str) -> list[Mutant]:
+    return list(mutants((CORE / f"{name}.py").read_text()))
+
 
 SOURCE = '''
 def rule(a, b, items):
@@ -46,14 +53,14 @@ def test_each_mutant_is_other_code_and_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_each_module_has_mutants_and_tests_about_it(name: str) -> None:
-    assert len(list(mutants((CORE / f"{name}.py").read_text()))) > 30
+    assert len(of(name)) > 30
     assert all((CORE.parents[2] / f"tests/core/test_{each}.py").exists() for each in FILES[name])
 
 
 def test_an_excuse_names_a_mutant_that_there_is_and_says_why() -> None:
     listed = equivalent()
     assert len(listed) < 10
-    names = {name: {each.name for each in mutants((CORE / f"{name}.py").read_text())} for name in FILES}
+    names = {name: {each.name for each in of(name)} for name in FILES}
     assert [each for each in listed if each[1] not in names[each[0]]] == []
     assert all(len(reason) > 30 for reason in listed.values())
     assert EQUIVALENT.read_text().count("[[equivalent]]") == len(listed)

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 # A line break, real or escaped.
-_BREAK = re.compile(r"(?:[\r\n]|\\[rn]|\\x0[ad]|%0[AaDd])++")
+_BREAK = re.compile(r"(?:[\r\n]|(?:\\+|(?:%5[Cc])+)[rn]|\\x0[ad]|%0[AaDd])++")
 SHORTEST = 6
 """Characters; a shorter "secret" would black out ordinary words and is none."""
 
