@@ -221,6 +221,18 @@ def test_nothing_else_can_be_reviewed(facts: Observation) -> None:
     assert found.cause == "nothing of v0.1.0-beta.1 waits for an approval"
 
 
+def test_an_approval_counts_as_given_only_once_its_run_has_ended_well() -> None:
+    mine = replace(FACTS, viewer=APPROVED.user, approvals=(APPROVED,))
+    ended = {"status": "completed", "conclusion": "success"}
+    for changes, given in (
+        (ended, True),
+        ({**ended, "status": "in_progress"}, False),
+        ({**ended, "conclusion": "failure"}, False),
+    ):
+        assert approval.is_given(GOAL, replace(mine, runs=(replace(RUN, **changes),))) is given
+    assert not approval.is_given(GOAL, replace(mine, runs=()))
+
+
 def test_a_plan_that_was_edited_on_the_home_branch_is_not_reviewed() -> None:
     """Approving it would approve bytes that the publishing job then refuses."""
     edited = {**CHANGE.wanted, GOAL.plan.path: "0" * 40}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _HEADER = 8
-SECONDS = 40
+SECONDS = 120
 
 
 @dataclass(frozen=True)
