@@ -224,12 +224,12 @@ def test_nothing_else_can_be_reviewed(facts: Observation) -> None:
 def test_an_approval_counts_as_given_only_once_its_run_has_ended_well() -> None:
     mine = replace(FACTS, viewer=APPROVED.user, approvals=(APPROVED,))
     ended = {"status": "completed", "conclusion": "success"}
-    for changes, given in (
+    for changes, counts in (
         (ended, True),
         ({**ended, "status": "in_progress"}, False),
         ({**ended, "conclusion": "failure"}, False),
     ):
-        assert approval.is_given(GOAL, replace(mine, runs=(replace(RUN, **changes),))) is given
+        assert approval.is_given(GOAL, replace(mine, runs=(replace(RUN, **changes),))) is counts
     assert not approval.is_given(GOAL, replace(mine, runs=()))
 
 
