@@ -552,7 +552,8 @@ def test_a_run_that_fails(opened: Open) -> None:
         failed = stage.type("alice", "publish", *BETA, "--watch")
     stage.settle()
     said = re.findall(r"  next: (.*)", stage.failures())
-    assert said == [told_by("core/publish:_next_run", failed).next]
+    # a run that has failed before the command looked is started again
+    assert set(said) == {told_by("core/publish:_next_run", failed).next}
     assert sites()["cli/checkout:read_merged"].made("", said[0])
     stage.store.put("secret", name, key, HOME)
     with stage.approving():

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ms_release.adapters import files
-from ms_release.errors import MsError
+from ms_release.errors import Interrupted, MsError
 
 _LARGEST = 4 * 1024 * 1024
 _MOST = 2000
@@ -46,6 +46,8 @@ class EtagStore:
         try:
             head, _, body = files.read_limited(self._directory / key, _LARGEST + 4096).partition(b"\n")
             kept = msgspec.json.decode(head, type=_Head)
+        except Interrupted:
+            raise
         except (MsError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         if hashlib.sha256(body).hexdigest() != kept.sha256:
@@ -63,6 +65,8 @@ class EtagStore:
         try:
             self._prune(self._directory)
             files.write_private(self._directory / self._key(url), head + b"\n" + kept.body)
+        except Interrupted:
+            raise
         except MsError:
             return  # a cache that cannot be written is no reason to stop a release
 

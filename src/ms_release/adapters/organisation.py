@@ -24,7 +24,7 @@ from ms_release.adapters.workflow_files import read_workflow
 from ms_release.core.names import is_slug
 from ms_release.core.observation import CandidateQuestion, Environment, Ready, RepoFacts
 from ms_release.core.proposal_facts import Details, LeftOut, OrganisationSeen, RepoSeen
-from ms_release.errors import CredentialError, ForgeError, MsError, UsageError
+from ms_release.errors import CredentialError, ForgeError, Interrupted, MsError, UsageError
 
 T = TypeVar("T")
 
@@ -189,6 +189,8 @@ class OrganisationReader:
         asked = CandidateQuestion(tags[0], tags[0].removeprefix("rc-"), "draft")
         try:
             return candidates.find(self._client, self._cache, facts, asked)
+        except Interrupted:
+            raise
         except MsError:
             return None
 
