@@ -1,12 +1,14 @@
-"""A runner of jobs without act: steps are carried out in order, our own commands by a loaded program.
+"""A runner of jobs without act: our own commands are carried out by a loaded program, a repository's own jobs once.
 
-What it knows of workflow files is what the example organisation uses; anything else ends the test. That it leaves the
-same world as act is itself a test.
+A job that runs nothing of ours is made by its files alone: what it said and left is kept, and played again wherever
+the same steps meet the same files. What the runner knows of workflow files is what the example organisation uses;
+anything else ends the test. That it leaves the same world as act is itself a test.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import shlex
 import shutil
@@ -14,17 +16,30 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from ms_release.forge import git
 from ms_release.forge.engine.expressions import as_text, interpolate
 from ms_release.forge.engine.processes import Process
 from ms_release.forge.engine.runner import Result, Task
 from scenarios.prefork import Command, loaded
+from scenarios.web import WEB
 
 Body = dict[str, Any]
+
+
+@dataclass
+class Kept:
+    """What a job came to, said and left."""
+
+    conclusion: str = "success"
+    lines: list[str] = field(default_factory=list)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+
+
+_kept: dict[str, Kept] = {}
 
 
 class DirectRunner:
@@ -39,27 +54,44 @@ class DirectRunner:
 
     def __call__(self, task: Task, process: Process, progress: Callable[[list[Body]], None]) -> Result:
         """One job, from its first step to the first that fails."""
+        key = self._made_by(task)
         try:
-            return self._carry_out(task, process)
+            kept = self._play_again(task, _kept[key]) if key in _kept else self._carry_out(task, process)
         finally:
             shutil.rmtree(task.folder, ignore_errors=True)
+        if key and kept.conclusion != "cancelled":
+            _kept[key] = kept
+        return Result(kept.conclusion, log=[f"{task.now()} {line}" for line in kept.lines])
 
-    def _carry_out(self, task: Task, process: Process) -> Result:
+    def _made_by(self, task: Task) -> str:
+        """All that makes a job of a repository: its files and its steps; "" for one that talks to the forge."""
+        steps = as_text(interpolate(json.dumps(task.spec["steps"]), task.context))
+        if "ms-release " in steps or "download-artifact" in steps:
+            return ""
+        source, commit = self._source(task, {})
+        return f"{source.name} {git.run(source, 'rev-parse', f'{commit}^{{tree}}').decode()} {steps}"
+
+    def _play_again(self, task: Task, kept: Kept) -> Kept:
+        for name, content in kept.artifacts.items():
+            self._send(task, name, content)
+        return kept
+
+    def _carry_out(self, task: Task, process: Process) -> Kept:
+        kept = Kept()
         place = task.folder / "work"
         place.mkdir(parents=True)
-        result = Result("success")
         for step in task.spec["steps"]:
             if process.killed:
-                result.conclusion = "cancelled"
+                kept.conclusion = "cancelled"
                 break
-            said, ok = self._step(task, step, place)
-            result.log += [f"{task.now()} {line}" for line in said.splitlines()]
+            said, ok = self._step(task, step, place, kept)
+            kept.lines += said.splitlines()
             if not ok:
-                result.conclusion = "failure"
+                kept.conclusion = "failure"
                 break
-        return result
+        return kept
 
-    def _step(self, task: Task, step: Body, place: Path) -> tuple[str, bool]:
+    def _step(self, task: Task, step: Body, place: Path, kept: Kept) -> tuple[str, bool]:
         given = {
             name: as_text(interpolate(as_text(value), task.context)) for name, value in step.get("with", {}).items()
         }
@@ -70,7 +102,8 @@ class DirectRunner:
             case "actions/checkout":
                 self._check_out(task, given, place)
             case "actions/upload-artifact":
-                self._upload(task, given, place)
+                kept.artifacts[given["name"]] = _zipped(place / given["path"])
+                self._send(task, given["name"], kept.artifacts[given["name"]])
             case "actions/download-artifact":
                 self._download(task, given, place)
             case "ms-release/setup":
@@ -96,9 +129,12 @@ class DirectRunner:
         typed = command.end()
         return f"{typed.document}\n{typed.errors}", typed.exit == 0
 
+    def _source(self, task: Task, given: Mapping[str, str]) -> tuple[Path, str]:
+        repo = given.get("repository") or task.context["github"]["repository"]
+        return self._git_dir(repo), given.get("ref") or task.context["github"]["sha"]
+
     def _check_out(self, task: Task, given: Mapping[str, str], place: Path) -> None:
-        source = self._git_dir(given.get("repository") or task.context["github"]["repository"])
-        wanted = given.get("ref") or task.context["github"]["sha"]
+        source, wanted = self._source(task, given)
         for command in (["clone", "-q", "--shared", "--no-checkout", str(source), "."], ["checkout", "-q", wanted]):
             subprocess.run(["git", *command], cwd=place, env=_environment(task, place), check=True, capture_output=True)
 
@@ -106,21 +142,25 @@ class DirectRunner:
         github = task.context["github"]
         return f"{github['api_url']}/repos/{github['repository']}/actions/{path}"
 
-    def _upload(self, task: Task, given: Mapping[str, str], place: Path) -> None:
-        content = io.BytesIO()
-        with zipfile.ZipFile(content, "w") as archive:
-            for file in sorted(p for p in (place / given["path"]).rglob("*") if p.is_file()):
-                archive.write(file, file.relative_to(place / given["path"]))
+    def _send(self, task: Task, name: str, content: bytes) -> None:
         url = self._artifacts(task, f"artifacts/{task.context['github']['run_id']}/zip")
-        answer = httpx.post(url, params={"name": given["name"]}, headers=_bearer(task), content=content.getvalue())
+        answer = WEB.post(url, params={"name": name}, headers=_bearer(task), content=content)
         assert answer.status_code == 201, answer.text
 
     def _download(self, task: Task, given: Mapping[str, str], place: Path) -> None:
         runs = self._artifacts(task, f"runs/{task.context['github']['run_id']}/artifacts")
-        found = httpx.get(runs, params={"name": given["name"]}, headers=_bearer(task)).json()["artifacts"]
-        answer = httpx.get(found[0]["archive_download_url"], headers=_bearer(task), follow_redirects=True)
+        found = WEB.get(runs, params={"name": given["name"]}, headers=_bearer(task)).json()["artifacts"]
+        answer = WEB.get(found[0]["archive_download_url"], headers=_bearer(task), follow_redirects=True)
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
             archive.extractall(place / given["path"])
+
+
+def _zipped(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            archive.write(file, file.relative_to(folder))
+    return content.getvalue()
 
 
 def _bearer(task: Task) -> dict[str, str]:

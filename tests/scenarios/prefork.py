@@ -157,18 +157,22 @@ def _serve(address: str) -> None:
 
 
 def _load() -> None:
-    """Import what the commands import when they run."""
+    """Import what the commands import when they run, and let the decoder look at every type."""
     import importlib
     import pkgutil
 
     import ms_release.adapters
     import ms_release.cli
     import ms_release.core
+    from ms_release.adapters import answers
 
-    for package in (ms_release.adapters, ms_release.core, ms_release.cli):
+    for package in (ms_release, ms_release.adapters, ms_release.core, ms_release.cli):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
-    importlib.import_module("httpx")
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    for name in ("httpx", "httpcore", "encodings.idna", "cryptography.hazmat.primitives.asymmetric.ed25519"):
+        importlib.import_module(name)
+    answers.know_types()
     gc.collect()
     gc.freeze()
 

@@ -19,6 +19,7 @@ from ms_release.forge import git, world
 from ms_release.forge.serve import Server
 from scenarios.direct import DirectRunner
 from scenarios.prefork import SECONDS, Command, Typed, loaded
+from scenarios.web import WEB
 
 HOME = "midi-studio/distribution"
 
@@ -56,7 +57,7 @@ class Stage:
     def ask(self, who: str, method: str, path: str, **more: Any) -> httpx.Response:
         """One request of the REST interface, as the web page sends it; the path is below the home repository."""
         headers = {"authorization": f"Bearer {who}-token"}
-        return httpx.request(method, f"{self.server.url}/api/v3/repos{path}", headers=headers, timeout=SECONDS, **more)
+        return WEB.request(method, f"{self.server.url}/api/v3/repos{path}", headers=headers, **more)
 
     def waiting(self) -> Body | None:
         """The run that stands in front of its environment."""

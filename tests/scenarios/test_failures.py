@@ -14,7 +14,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from ms_release.forge import git
@@ -24,6 +23,7 @@ from ms_release.render.runbook import FAILURES
 from scenarios.phases import APPROVE, PHASES, Undisturbed
 from scenarios.prefork import Typed
 from scenarios.stage import BETA, FIRST, HOME, Saved, Stage, staging
+from scenarios.web import WEB
 from scenarios.wire import Kill
 
 SECOND = "v0.1.0-beta.2"
@@ -132,7 +132,7 @@ def push(stage: Stage, branch: str, path: str, data: bytes) -> None:
         "message": {"headline": "chore: by hand"}, "fileChanges": change,
     }  # fmt: skip
     text = "mutation($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { commit { oid } } }"
-    answer = httpx.post(
+    answer = WEB.post(
         f"{stage.server.url}/api/graphql",
         json={"query": text, "variables": {"input": wish}},
         headers={"authorization": "Bearer carol-token"},

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -68,6 +69,7 @@ class Workflow:
     jobs: dict[str, JobSpec]
 
 
+@lru_cache(maxsize=64)  # the YAML library needs ten milliseconds for a file, which is read again for every event
 def parse(text: bytes | str, path: str) -> Workflow:
     """Read a workflow file. Raises WorkflowError with the reason."""
     raw = load(text)
