@@ -79,12 +79,21 @@ class Operation:
             facts, self._acted_on = self._with_known(self._acted_on), None
             if isinstance(step := decide(facts), Wait) and _watchable(step):
                 return facts, step  # the watched resources will say it if something else has happened meanwhile
+        doubted: Next | None = None
+        while True:
+            facts, step, asked = self._observe(decide)
+            if not asked or not isinstance(step, Blocked) or step == doubted:
+                return facts, step
+            doubted = step  # what was asked is younger than the look: a run may have ended well in between
+
+    def _observe(self, decide: Decide) -> tuple[Observation, Next, set[str]]:
+        """A look, the step it leads to, and what was asked on the way."""
         facts = self._with_known(self._sight.look())
         asked: set[str] = set()
         while isinstance(step := decide(facts), Ask) and step.what not in asked:
             asked.add(step.what)
             facts = self._with_known(self._sight.answer(facts, step))
-        return facts, step
+        return facts, step, asked
 
     def _with_known(self, facts: Observation) -> Observation:
         """What our own writes answered counts, even while the forge's reads lag behind them (github-facts G6)."""

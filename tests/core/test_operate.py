@@ -122,6 +122,23 @@ def test_reads_that_lag_behind_our_writes_repeat_no_effect(lag: int) -> None:
     assert keys(forge.effects) == WHOLE[:5]
 
 
+def test_a_run_that_ends_between_the_look_and_the_answer_has_not_failed() -> None:
+    """The look has not seen what the run left behind, and the answer says that it has ended."""
+
+    class Hasty(MemoryForge):
+        def changed(self, watch: Watch) -> bool:
+            return watch.kind == "run" or super().changed(watch)
+
+        def answer(self, facts: Observation, ask: Ask) -> Observation:
+            for run in (*(self.facts.runs or ()), *(self.facts.candidate_runs or {}).get("core", ())):
+                self._advance(run.id)
+            return super().answer(facts, ask)
+
+    forge = Hasty(GOAL, fresh().facts)
+    assert operation(forge).run(publish, watch=True) == Done(f"{TAG} is published, compared and recorded")
+    assert keys(forge.effects) == WHOLE
+
+
 def test_without_watch_it_says_who_must_act() -> None:
     with pytest.raises(WaitingError, match="waiting for the candidates of core") as caught:
         operation(fresh()).run(publish, watch=False)

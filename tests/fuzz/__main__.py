@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import re
 import resource
 import signal
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from fuzz.mutate import mutate
 from fuzz.targets import TARGETS, Target
+from hostile.memory import fresh_peak, peak
 
 SECONDS = 1.0
 MEMORY = 64 << 20
@@ -42,7 +42,7 @@ class Finding:
 
 def attempt(target: Target, data: bytes) -> str:
     """Why this input is a finding, or ""."""
-    before = _fresh_peak()
+    before = fresh_peak()
     signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of this process, whatever else the machine does
     try:
         target.run(data)
@@ -56,20 +56,8 @@ def attempt(target: Target, data: bytes) -> str:
         return f"{type(error).__name__}: {str(error)[:200]}"
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-    grown = _peak() - before
+    grown = peak() - before
     return f"{grown >> 20} MiB of memory" if grown > MEMORY else ""
-
-
-def _fresh_peak() -> int:
-    """Forget the peak so far, so that what one input takes does not hide behind an earlier one; the bytes held now."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _peak()
-
-
-def _peak() -> int:
-    """Of this process alone: `ru_maxrss` starts at what the parent held (getrusage(2), exec keeps it)."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
 def fuzz(name: str, seed: int, more: Callable[[int], bool], first: int = 0) -> tuple[int, list[Finding]]:

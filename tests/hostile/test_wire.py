@@ -112,7 +112,7 @@ def played(told: dict[str, Any]) -> Callable[[BaseHTTPRequestHandler], None]:
     return reply
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", QUICK)
 def test_answers(name: str, tmp_path: Path, tally: Callable[[str, int], None]) -> None:
     exit, told = answer_samples.TRANSPORT[name]

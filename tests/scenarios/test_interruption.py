@@ -106,6 +106,7 @@ REALLY_RUN = (
 """Points at which the workflows are really run by act: a check on the direct runner. Its jobs do not use the wire."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "request_line", "wrong"), REALLY_RUN)
 def test_points_of_really_run_workflows(
     undisturbed: Undisturbed, tmp_path: Path, tally: Tally, *, name: str, request_line: str, wrong: str

@@ -64,7 +64,7 @@ def cells() -> list[Any]:
     table = [(move, name, number) for move in (*STALE, *NOT_STALE) for name, number in every]
     table += [(FOREIGN_HEAD, name, number) for name, number in every if name == "prepare" and number >= PULL]
     return [
-        pytest.param(*cell, id=f"{cell[0].name}-{cell[1]}-{cell[2]}", marks=pytest.mark.sampled(10)) for cell in table
+        pytest.param(*cell, id=f"{cell[0].name}-{cell[1]}-{cell[2]}", marks=pytest.mark.sampled(20)) for cell in table
     ]
 
 

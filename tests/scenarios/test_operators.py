@@ -189,6 +189,7 @@ def entries(stage: Stage) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("name", ["prepare", "publish", "approve", "record"])
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("canceller", [0, 1], ids=["cancel first", "cancel second"])
 def test_while_another_one_cancels(undisturbed: Undisturbed, tmp_path: Path, name: str, canceller: int) -> None:
     phase, wrong = PHASES[name], list[str]()
