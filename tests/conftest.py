@@ -31,7 +31,7 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("all", settings.get_profile("default"), max_examples=200)
+settings.register_profile("all", settings.get_profile("default"), max_examples=100)
 settings.load_profile("all" if RUN_ALL else "default")
 
 
