@@ -14,13 +14,15 @@ from ms_release.core.train import Train
 
 def requesters(goal: Train, facts: Observation, run: Run) -> dict[str, str]:
     """Logins that asked for this release, with the role they had. A bot's dispatch counts for the planner behind it."""
-    found = {goal.file.created_by: "planned it", run.actor: "dispatched it", run.triggering_actor: "dispatched it"}
+    asked: list[tuple[str | None, str]] = [
+        (goal.file.created_by, "planned it"),
+        (run.actor, "dispatched it"),
+        (run.triggering_actor, "dispatched it"),
+    ]
     pull = facts.release_change.pull if facts.release_change else None
     if pull is not None:
-        found[pull.author] = "opened its pull request"
-        if pull.merged_by:
-            found[pull.merged_by] = "merged its pull request"
-    return {login: role for login, role in found.items() if login and not login.endswith("[bot]")}
+        asked += [(pull.author, "opened its pull request"), (pull.merged_by, "merged its pull request")]
+    return {login: role for login, role in asked if login and not login.endswith("[bot]")}
 
 
 def refusal(goal: Train, facts: Observation, run: Run, login: str, config: Config) -> str:
