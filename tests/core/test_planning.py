@@ -62,16 +62,17 @@ def pins(facts: Observation, intent: Intent = AUTO, before: Previous | None = No
 # --- what is taken
 
 
-def test_taken_are_tags_published_releases_plans_and_held_branches_but_no_drafts() -> None:
+def test_taken_are_tags_published_releases_plans_specs_and_held_branches_but_no_drafts() -> None:
     facts = observation().with_home(
         tags={"v0.1.0": sha("a"), "rc-1": sha("b"), "nightly": sha("c")},
         releases=(Release(1, "v0.2.0", False, False), Release(2, "v0.9.0", True, False)),
         plans=("v0.3.0",),
+        specs=("v0.7.0", "latest"),
         held=("v0.4.0-beta.1",),
         branches=("release/v0.8.0",),
     )
     known = history(facts)
-    assert known.taken == {Version(0, 1, 0), Version(0, 2, 0), Version(0, 3, 0), Version(0, 4, 0, 1)}
+    assert known.taken == {Version(0, 1, 0), Version(0, 2, 0), Version(0, 3, 0), Version(0, 4, 0, 1), Version(0, 7, 0)}
     assert known.published == (Version(0, 2, 0),)
 
 

@@ -171,6 +171,7 @@ HOME_FACTS = Home(
     config_blob=BLOB,
     audit=audit(),
     plans=(),
+    specs=(),
     ledger=(),
     branches=(),
     tags={},

@@ -311,6 +311,7 @@ class GitHubReader:
                 queries.file_of(query, "config", f"{branch}:{DEFAULT_FILE}", text=False),
                 queries.file_of(query, "audit", f"{branch}:{AUDIT_PATH}", text=True),
                 queries.folder_of(query, "plans", f"{branch}:release-plans"),
+                queries.folder_of(query, "specs", f"{branch}:release-specs"),
                 queries.folder_of(query, "ledger", f"{branch}:release/ledger"),
                 queries.folder_of(query, "abandoned", f"{branch}:release/abandoned"),
             )
@@ -335,6 +336,7 @@ class GitHubReader:
             config_blob=config.oid if config else None,
             audit=audit.encode() if audit is not None else None,
             plans=names_of(part, "plans"),
+            specs=names_of(part, "specs"),
             ledger=names_of(part, "ledger"),
             branches=tuple(f"release/{r.name}" for r in branches.nodes),
             abandoned=names_of(part, "abandoned"),

@@ -193,6 +193,7 @@ class Home(Struct, frozen=True):
     config_blob: str | None
     audit: bytes | None
     plans: tuple[str, ...]
+    specs: tuple[str, ...]
     ledger: tuple[str, ...]
     branches: tuple[str, ...]
     tags: dict[str, str]

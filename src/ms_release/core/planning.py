@@ -66,10 +66,14 @@ class Draft(Struct, frozen=True):
 
 
 def history(facts: Observation) -> History:
-    """Taken and published versions. Drafts and `rc-…` never count (SPEC 2); a version that a branch holds is taken."""
+    """Taken and published versions. Drafts and `rc-…` never count (SPEC 2).
+
+    A version that a branch holds is taken, and one whose spec another tool has left on the home branch: the release
+    pull request would have to overwrite it.
+    """
     published = [r.tag for r in facts.home.releases if not r.draft]
     home = facts.home
-    taken = (*home.tags, *published, *home.plans, *home.held, *home.abandoned, *home.abandoning)
+    taken = (*home.tags, *published, *home.plans, *home.specs, *home.held, *home.abandoned, *home.abandoning)
     return make_history(taken, published)
 
 
