@@ -16,6 +16,8 @@ import httpx
 from ms_release.cli.effects import performed_keys
 from ms_release.cli.rehearsal import Rehearsal
 from ms_release.forge import git, world
+from ms_release.forge.engine.processes import Process
+from ms_release.forge.engine.runner import Result, Task
 from ms_release.forge.serve import Server
 from scenarios.direct import DirectRunner
 from scenarios.prefork import SECONDS, Command, Typed, loaded
@@ -140,6 +142,24 @@ def staging(saved: Path | None, root: Path, *, direct: bool = False) -> Iterator
         yield Stage(Rehearsal(root, server, "content"), runner)
     finally:
         server.stop()
+
+
+@contextmanager
+def broken(stage: Stage, job: str, repo: str = HOME) -> Iterator[None]:
+    """Meanwhile every job of this name fails, as on a machine that has lost its disk."""
+    engine = stage.forge.engine
+    whole = engine.run_job
+
+    def run_job(task: Task, process: Process, progress: Callable[[list[Any]], None]) -> Result:
+        if (task.key, task.context["github"]["repository"]) == (job, repo):
+            return Result("failure", log=[f"{task.now()} No space left on device"])
+        return whole(task, process, progress)
+
+    engine.run_job = run_job
+    try:
+        yield
+    finally:
+        engine.run_job = whole
 
 
 def copy_world(saved: Path, place: Path) -> None:

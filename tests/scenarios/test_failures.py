@@ -9,7 +9,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,10 @@ from typing import Any
 import pytest
 
 from ms_release.forge import git
-from ms_release.forge.engine.processes import Process
-from ms_release.forge.engine.runner import Result, Task
 from ms_release.render.runbook import FAILURES
 from scenarios.phases import APPROVE, PHASES, Undisturbed
 from scenarios.prefork import Typed
-from scenarios.stage import BETA, FIRST, HOME, Saved, Stage, staging
+from scenarios.stage import BETA, FIRST, HOME, Saved, Stage, broken, staging
 from scenarios.web import WEB
 from scenarios.wire import Kill
 
@@ -92,24 +89,6 @@ def comes_out(stage: Stage, typed: Typed, tag: str = FIRST) -> None:
     assert tag in stage.published()
     verified = stage.type("carol", "content", "verify", tag)
     assert verified.exit == 0, verified.errors
-
-
-@contextmanager
-def broken(stage: Stage, job: str, repo: str = HOME) -> Iterator[None]:
-    """Meanwhile every job of this name fails, as on a machine that has lost its disk."""
-    engine = stage.forge.engine
-    whole = engine.run_job
-
-    def run_job(task: Task, process: Process, progress: Callable[[list[Any]], None]) -> Result:
-        if (task.key, task.context["github"]["repository"]) == (job, repo):
-            return Result("failure", log=[f"{task.now()} No space left on device"])
-        return whole(task, process, progress)
-
-    engine.run_job = run_job
-    try:
-        yield
-    finally:
-        engine.run_job = whole
 
 
 def commit(stage: Stage, branch: str, path: str, data: bytes, who: str = "carol") -> None:

@@ -12,21 +12,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ms_release.cli import ending, following
-from ms_release.forge.engine.processes import Process
-from ms_release.forge.engine.runner import Result, Task
 from ms_release.forge.faults import Fault
 from scenarios.endings import Told, at_a_terminal, follow, hidden_commands, sites, told_by, type_it, walk
 from scenarios.moves import commit, head
 from scenarios.phases import APPROVE, PHASES, Undisturbed
 from scenarios.prefork import Typed, loaded
-from scenarios.stage import BETA, FIRST, HOME, Saved, Stage, staging
+from scenarios.stage import BETA, FIRST, HOME, Saved, Stage, broken, staging
 from scenarios.wire import Kill
 
 SECOND = "v0.1.0-beta.2"
@@ -74,24 +71,6 @@ def opened(undisturbed: Undisturbed, saved: Saved, tmp_path: Path) -> Iterator[C
 
 
 Open = Callable[[str], Stage]
-
-
-@contextmanager
-def broken(stage: Stage, job: str, repo: str = HOME) -> Iterator[None]:
-    """Meanwhile every job of this name fails."""
-    engine = stage.forge.engine
-    whole = engine.run_job
-
-    def run_job(task: Task, process: Process, progress: Callable[[list[Any]], None]) -> Result:
-        if (task.key, task.context["github"]["repository"]) == (job, repo):
-            return Result("failure", log=[f"{task.now()} No space left on device"])
-        return whole(task, process, progress)
-
-    engine.run_job = run_job
-    try:
-        yield
-    finally:
-        engine.run_job = whole
 
 
 def faulty(stage: Stage, kind: str, method: str, path: str, who: str = "alice", query: str = "*") -> None:
