@@ -121,7 +121,6 @@ class Reader:
             HOME_FACTS,
             head=forge.head,
             config_blob=forge.config,
-            specs=(),
             plans=tuple(p[len(PLANS) : -5] for p in names if p.startswith(PLANS)),
             ledger=tuple(p[len(LEDGER) : -5] for p in names if p.startswith(LEDGER)),
             branches=tuple(name for name in forge.branches if name.startswith("release/")),

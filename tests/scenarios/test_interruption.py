@@ -73,11 +73,12 @@ def chosen(phase: Phase, undisturbed: Undisturbed, share: int) -> list[Point]:
 def test_every_point_converges(undisturbed: Undisturbed, tmp_path: Path, tally: Tally, name: str, share: int) -> None:
     phase = PHASES[name]
     wrong: list[str] = []
-    for number, point in enumerate(chosen(phase, undisturbed, share)):
+    every, missed = chosen(phase, undisturbed, share), 0
+    for number, point in enumerate(every):
         try:
             problems = list(interrupt(undisturbed, phase, point, tmp_path / str(number), tally))
         except NotReached:
-            tally("fault points that a repeated look did not come to this time", 1)
+            missed += 1
             continue
         wrong += [f"{point}: {problem}" for problem in problems]
         if not problems:
@@ -86,7 +87,9 @@ def test_every_point_converges(undisturbed: Undisturbed, tmp_path: Path, tally: 
         tally("fault points tried", 1)
     if share == 0:
         tally("fault points discovered", len(list(points(phase, undisturbed))))
+    tally("fault points that a repeated look did not come to this time", missed)
     assert not wrong, "\n".join(wrong)
+    assert missed <= max(1, len(every) // 20)  # more of them, and something is wrong with the wire
 
 
 REALLY_RUN = (
@@ -132,7 +135,8 @@ def interrupt(
             yield "was not reached"
         if point.wrong not in KILLS or point.asked.who != phase.who:
             yield from badly_told(ended.exit, ended.document)
-        elif ended.exit != -9:
+        elif ended.exit != -9 and not (point.wrong == "answered" and ended.exit == phase.exit):
+            # with the last answer in its hands it may have ended before it was struck
             yield f"exit {ended.exit}, not killed"
         failed = any(run["conclusion"] == "failure" for run in act.stage.store.find("run"))
         act.stage.forge.faults.clear()

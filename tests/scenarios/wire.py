@@ -87,6 +87,7 @@ class Wire:
             if self._kill is None or self._kill.at != asked:
                 return None
             kill, self._kill = self._kill, None
+            self.killed = True
             return kill
 
     def strike(self, token: str) -> None:
@@ -94,7 +95,6 @@ class Wire:
         with self._changed:
             assert self._changed.wait_for(lambda: token in self._victims, SECONDS), token
             victim = self._victims[token]
-            self.killed = True
         victim.kill()
         victim.wait()
 
