@@ -81,19 +81,19 @@ class Operation:
                 return facts, step  # the watched resources will say it if something else has happened meanwhile
         doubted: Next | None = None
         while True:
-            facts, step, asked = self._observe(decide)
-            if not asked or not isinstance(step, Blocked) or step == doubted:
+            facts, step = self._observe(decide)
+            if not isinstance(step, Blocked) or step == doubted:
                 return facts, step
-            doubted = step  # what was asked is younger than the look: a run may have ended well in between
+            doubted = step  # parts of a look are younger than others: somebody may have merged in between
 
-    def _observe(self, decide: Decide) -> tuple[Observation, Next, set[str]]:
-        """A look, the step it leads to, and what was asked on the way."""
+    def _observe(self, decide: Decide) -> tuple[Observation, Next]:
+        """A look with what was asked on the way, and the step it leads to."""
         facts = self._with_known(self._sight.look())
         asked: set[str] = set()
         while isinstance(step := decide(facts), Ask) and step.what not in asked:
             asked.add(step.what)
             facts = self._with_known(self._sight.answer(facts, step))
-        return facts, step, asked
+        return facts, step
 
     def _with_known(self, facts: Observation) -> Observation:
         """What our own writes answered counts, even while the forge's reads lag behind them (github-facts G6)."""

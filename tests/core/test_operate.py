@@ -139,6 +139,28 @@ def test_a_run_that_ends_between_the_look_and_the_answer_has_not_failed() -> Non
     assert keys(forge.effects) == WHOLE
 
 
+def test_files_that_came_to_the_base_in_the_middle_of_a_look_are_not_somebody_elses() -> None:
+    """One query saw the pull request open, and behind it a part of what its merge brought."""
+
+    class Torn(MemoryForge):
+        tears = 1
+
+        def look(self) -> Observation:
+            facts = super().look()
+            change = facts.release_change
+            if self.tears and change is not None and change.pull is not None and change.pull.state == "OPEN":
+                self.tears -= 1
+                path = min(change.on_base)
+                torn = replace(change, on_base={**change.on_base, path: change.on_branch[path]})
+                return replace(facts, release_change=torn)
+            return facts
+
+    forge = Torn(GOAL, fresh().facts)
+    assert operation(forge).run(publish, watch=True) == Done(f"{TAG} is published, compared and recorded")
+    assert forge.tears == 0
+    assert keys(forge.effects) == WHOLE
+
+
 def test_without_watch_it_says_who_must_act() -> None:
     with pytest.raises(WaitingError, match="waiting for the candidates of core") as caught:
         operation(fresh()).run(publish, watch=False)
