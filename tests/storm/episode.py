@@ -168,7 +168,7 @@ class _Episode:
             self._ending.violations.append(f"@{who} {' '.join(arguments)}: {error}")
             return None
         known = CODES | ({2} if "verify" in arguments or "approve" in arguments else set())
-        if typed.exit != -9 or not self.wire.killed:
+        if typed.exit != -9 or not self.wire.deaths:
             problems = [f"@{who} {' '.join(arguments)}: {each}" for each in oracle.told(typed, known)]
             self._ending.violations += problems
         self._note(f"  @{who} {arguments[0]}: exit {typed.exit} {typed.document.get('error', {}).get('cause', '')}")
