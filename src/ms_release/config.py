@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ms_release.core import strict_toml
 from ms_release.core.model import Waiver
@@ -26,10 +26,29 @@ class CheckRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CandidateRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a repository's candidate is built and who may see it before the release."""
+    """How a repository's candidate is built and who may see it before the release.
+
+    `inputs`: ids of other repositories whose pinned commits the build reads. `recipe`: paths of the files that say how
+    to build; none = the workflow file.
+    """
 
     workflow: str
     visibility: Literal["draft", "prerelease"]
+    inputs: tuple[str, ...] = ()
+    recipe: tuple[str, ...] = ()
+
+
+class WireRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """What `wire` writes and `prove` runs. `kind` None = found by looking at the repository's files.
+
+    `sentinel` adds the gates of a `.sentinel` folder. `gates`: command by name; "" takes a gate away. `artifacts` is
+    the directory that the gate `build` fills.
+    """
+
+    kind: Literal["pnpm", "npm", "python", "rust", "plain"] | None = None
+    sentinel: bool = False
+    gates: dict[str, str] = {}
+    artifacts: str = "dist"
 
 
 class Repo(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +60,7 @@ class Repo(Struct, frozen=True, forbid_unknown_fields=True):
     branch: str = "main"
     select: Literal["head", "latest-green", "carry"] = "head"
     candidate: CandidateRule | None = None
+    wire: WireRule = WireRule()
 
     @property
     def slug(self) -> str:
@@ -109,16 +129,40 @@ class ForgeRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
-    """`manifest_key`: base64 of the Ed25519 public key that published manifests must verify against."""
+    """What the rules of SPEC 1 leave open; the rules themselves cannot be switched off here, only waived.
+
+    `manifest_key`, `candidate_key`: base64 of the Ed25519 public keys that published manifests, and the signatures of
+    candidates where there is one, must verify against. `approvals`: approving reviews that a pull request needs.
+    `tags`: patterns of release tags. `push_app`: the App that may push besides the maintainers. `wait_timer`: minutes.
+    `flaky_rate`, `size_growth`: shares (0.1 = a tenth) above which a finding is escalated.
+    """
 
     manifest_key: str
+    candidate_key: str = ""
+    approvals: Annotated[int, Meta(ge=0, le=10)] = 0
+    tags: tuple[str, ...] = ("v*",)
+    push_app: str = ""
+    immutable_releases: bool = True
+    auto_merge: bool = False
+    wait_timer: Annotated[int, Meta(ge=0, le=43_200)] = 0
+    flaky_rate: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    size_growth: Annotated[float, Meta(ge=0)] = 0.1
 
 
 class Roles(Struct, frozen=True, forbid_unknown_fields=True):
-    """Teams (`org/slug`) by role."""
+    """Teams (`org/slug`) or logins by role. The optional ones, whom findings are escalated to, are else maintainers."""
 
     maintainers: str
     release_managers: str
+    owner: str = ""
+    integrator: str = ""
+    builder: str = ""
+    verifier: str = ""
+    observer: str = ""
+
+    def named(self, role: str) -> str:
+        """Who has a role."""
+        return str(getattr(self, role)) or self.maintainers
 
 
 class Config(
@@ -229,6 +273,7 @@ def _check_references(config: Config, text: str, file: str) -> None:
         _check_words(text, file, "repo", {"id": repo.id, "workflow": workflow})
         if not is_ref_name(repo.branch):
             raise _odd(text, file, "repo.branch", repo.branch)
+        _check_candidate(repo, ids, text, file)
         if not repo.checks:
             raise UsageError(
                 f"{file}: {repo.id} names no checks (key repo.checks)",
@@ -254,6 +299,20 @@ def _check_references(config: Config, text: str, file: str) -> None:
                     remedy=f"Add candidate = … : {product.id} promotes it.",
                 )
         _check_assets(product, text, file)
+
+
+def _check_candidate(repo: Repo, ids: list[str], text: str, file: str) -> None:
+    _check_words(text, file, "repo.wire", {"path": repo.wire.artifacts, **{name: name for name in repo.wire.gates}})
+    if repo.candidate is None:
+        return
+    for path in repo.candidate.recipe:
+        _check_words(text, file, "repo.candidate.recipe", {"path": path.removeprefix(".")})
+    if strange := [id for id in repo.candidate.inputs if id not in ids or id == repo.id]:
+        raise UsageError(
+            f"{file}{_at(text, strange[0])}: {repo.id} cannot take {strange[0]!r} as an input "
+            "(key repo.candidate.inputs)",
+            remedy=f"Name other repositories of {', '.join(ids)}.",
+        )
 
 
 def _check_words(text: str, file: str, table: str, words: Mapping[str, str | None]) -> None:
