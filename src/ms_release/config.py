@@ -50,6 +50,9 @@ class WireRule(Struct, frozen=True, forbid_unknown_fields=True):
     gates: dict[str, str] = {}
     artifacts: str = "dist"
 
+    def __hash__(self) -> int:
+        return hash((self.kind, self.sentinel, *self.gates.items(), self.artifacts))  # a configuration is a key of caches
+
 
 class Repo(Struct, frozen=True, forbid_unknown_fields=True):
     """One repository of the organisation."""
