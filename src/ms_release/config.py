@@ -51,7 +51,8 @@ class WireRule(Struct, frozen=True, forbid_unknown_fields=True):
     artifacts: str = "dist"
 
     def __hash__(self) -> int:
-        return hash((self.kind, self.sentinel, *self.gates.items(), self.artifacts))  # a configuration is a key of caches
+        # a configuration is a key of caches
+        return hash((self.kind, self.sentinel, *self.gates.items(), self.artifacts))
 
 
 class Repo(Struct, frozen=True, forbid_unknown_fields=True):
