@@ -47,7 +47,9 @@ class Full:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.facts: dict[str, Any] = {"owner": "o", "repo": "r", "org": "o", "username": "carol", "team_slug": "crew"}
+        self.facts: dict[str, Any] = {
+            "owner": "o", "repo": "r", "org": "o", "username": "carol", "team_slug": "crew", "app_slug": "robot"
+        }  # fmt: skip
         self.tokens = {"dana": "dana-token", "app": jwt(int(world.now.timestamp())), "installation": "robot-token"}
 
     def ask(self, method: str, path: str, body: Any = None, who: str = "dana", expected: int = 201) -> Any:
@@ -108,6 +110,7 @@ class Full:
         self.ask("POST", f"/statuses/{sha}", {"state": "success", "context": "docs"})
         tag = self.ask("POST", "/git/tags", {"tag": "v1", "message": "one", "object": sha, "type": "commit"})
         self.ask("POST", "/git/refs", {"ref": "refs/tags/v1", "sha": tag["sha"]})
+        issue = self.ask("POST", "/issues", {"title": "one", "body": "text"}, "carol")
         release = self.ask("POST", "/releases", {"tag_name": "v1", "name": "One"})
         # an asset comes while the release is a draft, as it does for everybody who means it
         draft = self.ask("POST", "/releases", {"tag_name": "v2", "draft": True})
@@ -118,7 +121,7 @@ class Full:
         found = git.entry_at(world.forge.git_dir(REPO), "main", "README.md")
         assert found is not None
         self.facts |= {
-            "pull_number": number, "check_run_id": run["id"], "check_suite_id": run["check_suite"]["id"], "tag": "v1",
+            "issue_number": issue["number"], "pull_number": number, "check_run_id": run["id"], "check_suite_id": run["check_suite"]["id"], "tag": "v1",
             "tag_sha": tag["sha"], "release_id": draft["id"], "asset_id": asset.json()["id"], "file_sha": found[2],
             "basehead": "main...topic", "path": "README.md", "tree_sha": "main", "ref": "topic", "branch": "main",
             "installation_id": 5, "topic_sha": pull["head"]["sha"], "tags": "tags/v", "tag_ref": "tags/v1",
@@ -131,6 +134,11 @@ class Full:
         actors = [{"actor_type": "Team", "actor_id": 70, "bypass_mode": "pull_request"}]
         wish = {"name": "main", "enforcement": "active", "conditions": names, "rules": RULES, "bypass_actors": actors}
         self.facts["ruleset_id"] = self.ask("POST", "/rulesets", wish)["id"]
+        store = self.world.store
+        store.put("org", "o", {**(store.get("org", "o") or {}), "owners": ["dana"]})
+        wish["conditions"] = {**names, "repository_name": {"include": ["~ALL"], "exclude": []}}
+        answer = self.world.client.post("/orgs/o/rulesets", json=wish, headers={"authorization": "Bearer dana-token"})
+        self.facts["org_ruleset_id"] = answer.json()["id"]
         self.ask("PUT", "/immutable-releases", expected=204)
 
 
@@ -143,6 +151,7 @@ ELSE: dict[str, dict[str, str]] = {
     "GET /repos/{owner}/{repo}/git/matching-refs/{ref}": {"ref": "tags"},
     "GET /repos/{owner}/{repo}/git/ref/{ref}": {"ref": "tag_ref"},
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/merge": {"pull_number": "done"},
+    "GET /orgs/{org}/rulesets/{ruleset_id}": {"ruleset_id": "org_ruleset_id"},
     "GET /users/{username}/repos": {"username": "owner"},
 }
 
@@ -151,7 +160,8 @@ def asker(operation: str) -> str:
     """Apps ask about themselves; everything else is asked by the administrator."""
     if operation == "GET /installation/repositories":
         return "installation"
-    return "app" if operation.startswith("GET /app") or operation.endswith("/installation") else "dana"
+    own = operation == "GET /app" or operation.startswith("GET /app/") or operation.endswith("/installation")
+    return "app" if own else "dana"
 
 
 @pytest.fixture(scope="module")

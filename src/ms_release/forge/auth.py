@@ -127,7 +127,10 @@ def role(forge: Forge, identity: Identity, repo: str) -> str | None:
 
 
 def login_role(forge: Forge, login: str, repo: Mapping[str, Any]) -> str | None:
-    """The role that a person was given in a repository, directly or by a team; the highest counts."""
+    """The role of a person in a repository: owners of its organisation are admins, else the highest that was given."""
+    org = forge.store.get("org", repo["full_name"].partition("/")[0])
+    if org is not None and login in org.get("owners", ()):
+        return "admin"
     given = [repo["access"][login]] if login in repo["access"] else []
     for name, granted in repo["team_access"].items():
         team = forge.store.get("team", name)
@@ -195,3 +198,23 @@ def in_team(forge: Forge, login: str, team: str) -> bool:
     """Whether a person is in the team "org/slug"."""
     body = forge.store.get("team", team)
     return body is not None and login in body["members"]
+
+
+def allowed_org(forge: Forge, identity: Identity, org: str, level: str = "write") -> bool:
+    """Whether the identity may see (read) or change (write) what its owners set for a whole organisation."""
+    body = forge.store.get("org", org)
+    if body is None or identity.app is not None or identity.login not in body.get("owners", ()):
+        return False
+    if identity.permissions is None:
+        return True
+    return _LEVELS[identity.permissions.get("organization_administration", "none")] >= _LEVELS[level]
+
+
+def require_org(forge: Forge, identity: Identity, org: str, level: str = "write") -> None:
+    """Raise GitHub's refusal unless `allowed_org`: 404 for whoever does not own it, 403 for an owner's weaker token."""
+    if allowed_org(forge, identity, org, level):
+        return
+    body = forge.store.get("org", org)
+    if body is None or identity.login not in body.get("owners", ()):
+        raise not_found()
+    raise ForbiddenError("Resource not accessible by personal access token", f"organization_administration={level}")

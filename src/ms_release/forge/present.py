@@ -183,7 +183,7 @@ def repository(forge: Forge, links: Links, repo: Mapping[str, Any], role: str, n
         "allow_rebase_merge": True,
         "allow_squash_merge": True,
         "allow_merge_commit": True,
-        "allow_auto_merge": False,
+        "allow_auto_merge": bool(repo.get("allow_auto_merge")),
     }
 
 

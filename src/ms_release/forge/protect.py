@@ -75,6 +75,13 @@ def bypass_mode(forge: Forge, who: auth.Identity, repo: str, ruleset: Body) -> s
     return "never"
 
 
+def may_write(forge: Forge, who: auth.Identity, ruleset: Body) -> bool:
+    """Whether somebody may change a ruleset, and so see who may bypass it (G40)."""
+    if ruleset.get("repo"):
+        return auth.allowed(forge, who, ruleset["repo"], "administration", "write")
+    return auth.allowed_org(forge, who, ruleset["org"], "write")
+
+
 def _is_actor(forge: Forge, who: auth.Identity, repo: str, actor: Mapping[str, Any]) -> bool:
     kind, number = actor["actor_type"], actor["actor_id"]
     if kind == "Integration":
@@ -120,11 +127,14 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def _classic(forge: Forge, who: auth.Identity, repo: str, body: Body) -> Layer:
     # "Rules applied to everyone including administrators": these two hold even where admins are not included.
-    everyone = Layer("classic", no_force=not body.get("allow_force_pushes"), no_delete=not body.get("allow_deletions"))
+    force = body.get("allow_force_pushes") or _is_named(forge, who, repo, body.get("bypass_force_push_allowances"))
+    everyone = Layer("classic", no_force=not force, no_delete=not body.get("allow_deletions"))
     if not body["enforce_admins"] and auth.role(forge, who, repo) == "admin":
         return everyone
     checks = body["required_status_checks"] or {}
     reviews = body["required_pull_request_reviews"]
+    if reviews is not None and _is_named(forge, who, repo, reviews.get("bypass_pull_request_allowances")):
+        reviews = None
     return replace(
         everyone,
         checks=tuple(Check(c["context"], c.get("app_id")) for c in checks.get("checks", [])),
@@ -136,13 +146,18 @@ def _classic(forge: Forge, who: auth.Identity, repo: str, body: Body) -> Layer:
 
 
 def _may_push(forge: Forge, who: auth.Identity, repo: str, restrictions: Body | None) -> bool:
-    if restrictions is None:
-        return True
+    return restrictions is None or _is_named(forge, who, repo, restrictions)
+
+
+def _is_named(forge: Forge, who: auth.Identity, repo: str, actors: Body | None) -> bool:
+    """Whether somebody is among the users, teams and apps of a list."""
+    if actors is None:
+        return False
     if who.app is not None:
-        return who.app in restrictions.get("apps", [])
+        return who.app in actors.get("apps", [])
     org = repo.partition("/")[0]
-    return who.login in restrictions.get("users", []) or any(
-        auth.in_team(forge, who.login, f"{org}/{slug}") for slug in restrictions.get("teams", [])
+    return who.login in actors.get("users", []) or any(
+        auth.in_team(forge, who.login, f"{org}/{slug}") for slug in actors.get("teams", [])
     )
 
 

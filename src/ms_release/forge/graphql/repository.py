@@ -33,10 +33,11 @@ def _organization(world: World, login: str) -> Node:
     body = world.forge.store.get("org", login)
     if body is None:
         raise GraphRefusal("NOT_FOUND", f"Could not resolve to an Organization with the login of '{login}'.")
-    return _make_organization(world, body)
+    return make_organization(world, body)
 
 
-def _make_organization(world: World, body: Node) -> Node:
+def make_organization(world: World, body: Node) -> Node:
+    """An organisation as a node."""
     head = {"__typename": "Organization", "_id": ("O", body["id"]), "databaseId": body["id"], "login": body["login"]}
     return {**head, "name": body.get("name"), "url": f"{world.base}/{body['login']}"}
 
@@ -45,7 +46,7 @@ def owner_of(repo: Node, world: World) -> Node:
     """The organisation or person that a repository belongs to."""
     owner = repo["_owner"]
     body = world.forge.store.get("org", owner)
-    found = _make_organization(world, body) if body else world.user(owner)
+    found = make_organization(world, body) if body else world.user(owner)
     if found is None:
         raise GraphRefusal("NOT_FOUND", f"Could not resolve to a User with the login of '{owner}'.")
     return found
@@ -188,17 +189,6 @@ def _required_checks(rule: Node, world: World) -> list[Node]:
     return [{"context": check["context"], "app": apps.get(check.get("app_id"))} for check in _checks(rule["_body"])]
 
 
-def _push_allowances(rule: Node, world: World, **page: Any) -> Node:
-    limits = rule["_body"].get("restrictions") or {}
-    actors = [
-        *(world.user(login) for login in limits.get("users", ())),
-        *(find_team(world, f"{rule['_org']}/{slug}") for slug in limits.get("teams", ())),
-        *(world.app(slug) for slug in limits.get("apps", ())),
-    ]
-    known = [actor for actor in actors if actor is not None]
-    return connection(known, lambda actor: {"_id": ("PA", actor["_id"][1]), "actor": actor}, page)
-
-
 def _ref_update_rule(ref: Node, world: World) -> Node | None:
     """What binds this asker when pushing: nothing for readers, and nothing for administrators a rule exempts."""
     body, repo = _protection(ref, world), ref["_repo"]
@@ -241,5 +231,5 @@ RESOLVERS: Resolvers = {
     "Environment": {"protectionRules": _protection_rules},
     "DeploymentProtectionRule": {"reviewers": _reviewers},
     "Ref": {"branchProtectionRule": _branch_protection_rule, "refUpdateRule": _ref_update_rule},
-    "BranchProtectionRule": {"requiredStatusChecks": _required_checks, "pushAllowances": _push_allowances},
+    "BranchProtectionRule": {"requiredStatusChecks": _required_checks},
 }

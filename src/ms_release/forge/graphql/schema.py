@@ -43,6 +43,9 @@ from ms_release.forge.graphql import (
 from ms_release.forge.graphql import (
     repository as graphql_repository,
 )
+from ms_release.forge.graphql import (
+    rulesets as graphql_rulesets,
+)
 from ms_release.forge.graphql.page import check_bounds
 from ms_release.forge.graphql.world import Resolver, World
 
@@ -58,7 +61,7 @@ _plain: dict[str, frozenset[str]] = {}
 def schema() -> GraphQLSchema:
     """The executable schema; made once."""
     made = build_schema(SCHEMA_FILE.read_text(encoding="utf-8"))
-    tables = (graphql_checks, graphql_git, graphql_pulls, graphql_releases, graphql_repository)
+    tables = (graphql_checks, graphql_git, graphql_pulls, graphql_releases, graphql_repository, graphql_rulesets)
     known: dict[tuple[str, str], Resolver] = {("Query", "rateLimit"): World.rate_limit}
     mutations = graphql_mutations.MUTATIONS | graphql_pull_mutations.MUTATIONS
     known |= {("Mutation", name): function for name, function in mutations.items()}

@@ -31,7 +31,7 @@ def put_people(forge: Forge, world: World, folder: Path) -> None:
             _token(forge, value, user.login)
     for org in world.orgs:
         # GitHub numbers users and organisations together
-        store.put("org", org.login, {"login": org.login, "id": store.next_id("user")})
+        store.put("org", org.login, {"login": org.login, "id": store.next_id("user"), "owners": list(org.owners)})
     for team in world.teams:
         body = {"org": team.org, "slug": team.slug, "name": team.name or team.slug, "id": store.next_id("team")}
         store.put("team", f"{team.org}/{team.slug}", {**body, "members": list(team.members)})

@@ -52,9 +52,10 @@ class User(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Org(Struct, frozen=True, forbid_unknown_fields=True):
-    """An organisation."""
+    """An organisation; its owners administer every repository and its own rulesets."""
 
     login: str
+    owners: tuple[str, ...] = ()
 
 
 class Team(Struct, frozen=True, forbid_unknown_fields=True):
@@ -302,6 +303,9 @@ def _problems(world: World, folder: Path) -> Iterator[str]:
         yield from (f"team {team.slug}: there is no user {name}" for name in team.members if name not in logins)
     yield from (f"a token belongs to {t.user}, who does not exist" for t in world.tokens if t.user not in logins)
     yield from (f"app {a.slug}: there is no organisation {a.org}" for a in world.apps if a.org not in owners)
+    yield from (
+        f"org {o.login}: there is no user {name}" for o in world.orgs for name in o.owners if name not in logins
+    )
     if world.audit and (world.audit.by not in logins or world.audit.push_team not in teams):
         yield "[audit] names a user or team that does not exist"
     for repo in world.repositories:
