@@ -5,17 +5,28 @@ SPEC 3 lists the codes. Exceptions are caught once, in `cli.main`; anything that
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ms_release.core.model import Finding
+
 
 class MsError(Exception):
-    """Base of all endings that are not success: one sentence of `cause`, one of `remedy`, a `next_command` to type."""
+    """Base of all endings that are not success: one sentence of `cause`, one of `remedy`, a `next_command` to type.
+
+    `findings` are what it stands on, where gates have spoken: they are escalated (SPEC 8).
+    """
 
     exit_code = 1
 
-    def __init__(self, cause: str, *, remedy: str = "", next_command: str = "") -> None:
+    def __init__(
+        self, cause: str, *, remedy: str = "", next_command: str = "", findings: tuple[Finding, ...] = ()
+    ) -> None:
         super().__init__(cause)
         self.cause = cause
         self.remedy = remedy
         self.next_command = next_command
+        self.findings = findings
 
 
 class UsageError(MsError):

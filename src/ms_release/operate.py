@@ -67,6 +67,7 @@ class Operation:
                         raise WaitingError(
                             f"waiting for {step.reason}",
                             remedy=f"{step.who} must act; then run the same command again.",
+                            findings=step.findings,
                         )
                     self._wait(step)
                 case Act():
@@ -142,7 +143,7 @@ def _watchable(step: Wait) -> bool:
 
 def _ending(step: Blocked) -> BlockedError:
     kind = StalePlanError if step.stale else BlockedError
-    return kind(step.cause, remedy=step.remedy, next_command=step.next_command)
+    return kind(step.cause, remedy=step.remedy, next_command=step.next_command, findings=step.findings)
 
 
 def foresee(

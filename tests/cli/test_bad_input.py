@@ -307,6 +307,9 @@ def ended_badly(case: Case, says: str, typed: Typed, effects: int = 0) -> str:
     remedy, *command = typed.err[typed.err.index(verdict) + len(verdict) + 1 :].splitlines()
     assert remedy.startswith("  ")
     assert len(remedy) > 8
+    people = [line for line in command if line.startswith("  to ")]
+    assert not people or case.exit == 5, "a credential that is missing is somebody else's to give"
+    command = [line for line in command if line not in people]
     assert len(command) <= 1
     assert all(line.startswith("  next: ") for line in command)
     return cause
@@ -328,7 +331,7 @@ def type_badly(case: Case, organisation: Organisation, folder: Path, data: bytes
         ended_badly(case, says, typed)
         document = typed.document
         assert document["schema"] == 1
-        assert set(document) == {"schema", "error"} or case.shows
+        assert set(document) - {"escalations"} == {"schema", "error"} or case.shows
         assert set(document["error"]) == {"exit", "kind", "cause", "remedy", "next"}
         assert document["error"]["exit"] == case.exit
         assert document["error"]["remedy"]

@@ -72,6 +72,10 @@ class GitHubWriter:
                 return self._release(what)
             case action.ReviewDeployment():
                 return self._review(what)
+            case action.OpenIssue():
+                document = {"title": what.title, "body": what.body}
+                opened = self._client.write("POST", f"/repos/{what.repo}/issues", document).json
+                return Outcome(id=int(opened["number"]), url=str(opened["html_url"]))
 
     def _dispatch(self, what: action.DispatchWorkflow) -> Outcome:
         path = f"/repos/{what.repo}/actions/workflows/{what.workflow}/dispatches"

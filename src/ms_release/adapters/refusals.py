@@ -72,6 +72,8 @@ def doing(what: Action) -> str:
             return f"cancel the run {what.run_id} of {what.repo}"
         case action.ReviewDeployment():
             return f"review the run {what.run_id} of {what.repo}"
+        case action.OpenIssue():
+            return f"open an issue in {what.repo}"
         case _:
             return f"write {what.tag} of {what.repo}"
 
@@ -86,5 +88,7 @@ def _needed(what: Action) -> str:
             return "the right to push to the protected branch"
         case action.ReviewDeployment():
             return "the permission deployments: write"
+        case action.OpenIssue():
+            return "the permission issues: write"
         case _:
             return "the permission contents: write"

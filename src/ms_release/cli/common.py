@@ -67,6 +67,7 @@ class Session:
         self.output = settings.output
         self.clock = system.Clock()
         data, self.config = load_config(settings.config_file)
+        self.output.config = self.config
         self.config_blob = File(DEFAULT_FILE, data).blob
         self.product: Product = self.config.product(product_id)
         self._client: Client | None = None

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ms_release.adapters.redact import Redactor
 from ms_release.cli import following
 from ms_release.core.sanitize import stop, terminal, terminal_line, workflow_command
-from ms_release.errors import MsError
+from ms_release.errors import CredentialError, MsError
 
 if TYPE_CHECKING:
+    from ms_release.config import Config
     from ms_release.core.action import Action
+    from ms_release.core.model import Finding
 
 SCHEMA = 1
 SECRETS = ("GH_TOKEN", "GITHUB_TOKEN", "MS_CANDIDATES_TOKEN", "MS_MANIFEST_KEY", "MS_CANDIDATE_KEY", "MS_APP_KEY")
@@ -32,6 +35,8 @@ class Output:
         self.in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
         self.color = _wants_color(sys.stderr) if color is None else color
         self._redactor = Redactor(os.environ.get(name, "") for name in SECRETS)
+        self.config: Config | None = None
+        """Whose roles findings are escalated to, once it is known."""
         self._held: dict[str, Any] = {}
         self._live = False
 
@@ -61,6 +66,19 @@ class Output:
     def hold(self, body: dict[str, Any]) -> None:
         """What the document says beside the error that the command is about to end with."""
         self._held = body
+
+    def escalate(self, findings: Sequence[Finding]) -> list[dict[str, str]]:
+        """Say who must hear of these findings (SPEC 8); the same for the document."""
+        if self.config is None:
+            return []
+        from ms_release.core.escalation import escalate, lines
+
+        told = escalate(findings, self.config)
+        for line in lines(told):
+            self._write(sys.stderr, f"  to {terminal_line(line)}")
+        return [
+            {name: getattr(one, name) for name in ("code", "subject", "role", "who", "text", "command")} for one in told
+        ]
 
     def say(self, text: str) -> None:
         """One line of what has happened."""
@@ -103,6 +121,7 @@ class Output:
         self._write(sys.stderr, f"{self._paint(word, color)}: {terminal_line(cause)}")
         if error.remedy:
             self._write(sys.stderr, f"  {terminal_line(error.remedy)}")
+        escalations = self.escalate(escalated(error))
         following_command = following.after(error)
         self._write(sys.stderr, f"  next: {terminal_line(following_command)}")
         if self.in_actions and not self.as_json:
@@ -114,7 +133,8 @@ class Output:
             "remedy": error.remedy,
             "next": following_command,
         }
-        self.document({**self._held, "error": told})
+        more = {"escalations": escalations} if escalations else {}
+        self.document({**self._held, **more, "error": told})
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.color else text
@@ -128,6 +148,15 @@ class Output:
             text = stop(text)
         stream.write(text + "\n")
         stream.flush()
+
+
+def escalated(error: MsError) -> tuple[Finding, ...]:
+    """What an ending stands on; a credential that is missing or may not is a finding of its own."""
+    if error.findings or not isinstance(error, CredentialError):
+        return error.findings
+    from ms_release.core.model import Finding
+
+    return (Finding("PERMISSION", "token", "FAIL", error.cause, error.remedy),)
 
 
 _current: Output | None = None

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ms_release.cli.common import Session, Settings
+from ms_release.cli.escalating import escalating, issue_option
 from ms_release.cli.options import planning_options
 from ms_release.core.planning import Intent
 from ms_release.errors import BlockedError, UsageError, WaitingError
 
+if TYPE_CHECKING:
+    from ms_release.cli.planner import Continued, Nothing, Planned
+
 
 @click.command()
 @planning_options
+@issue_option
 @click.option("--out", metavar="FILE", help="Where to write the plan (default .ms/PRODUCT-TAG.plan.json).")
-def plan(settings: Settings, out: str | None, **options: Any) -> None:
+def plan(settings: Settings, out: str | None, open_issue: bool, **options: Any) -> None:
     """Choose the commits of a release and say why; write the plan.
 
     Nothing on the forge changes. The plan shows each pin with its reason, each gate with its verdict, and every effect
@@ -28,11 +33,17 @@ def plan(settings: Settings, out: str | None, **options: Any) -> None:
       ms release plan --channel beta --auto
       ms release plan --channel beta --auto --repo core=<commit>
     """
-    from ms_release.cli.planner import Continued, Nothing, Planner, parse_pairs
+    from ms_release.cli.planner import Planner, parse_pairs
 
     session = Session(settings, "content")
     intent = make_intent(options)
-    found = Planner(session, intent, parse_pairs(options["refs"], "--ref"), replan=True).plan()
+    with escalating(session.output, session.config, lambda: session.client, open_issue=open_issue):
+        _end(settings, Planner(session, intent, parse_pairs(options["refs"], "--ref"), replan=True).plan(), out)
+
+
+def _end(settings: Settings, found: Planned | Continued | Nothing, out: str | None) -> None:
+    from ms_release.cli.planner import Continued, Nothing
+
     match found:
         case Nothing():
             settings.output.data(f"nothing to release: {found.tag} is exactly what would be released now")
@@ -115,7 +126,9 @@ def _show(settings: Settings, found: Any, out: str | None) -> None:
         first = blocking[0]
         count = f"{len(blocking)} gates forbid" if len(blocking) > 1 else "a gate forbids"
         raise BlockedError(
-            f"{count} {file.plan.tag}: {first.code} {first.subject}: {first.message}", remedy=first.remedy
+            f"{count} {file.plan.tag}: {first.code} {first.subject}: {first.message}",
+            remedy=first.remedy,
+            findings=tuple(blocking),
         )
     output.data(f"\nwritten to {path}")
     if marked:

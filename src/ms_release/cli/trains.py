@@ -70,6 +70,7 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
                     f"{first.code} {first.subject}: {first.message}",
                     remedy=first.remedy,
                     next_command=f"ms release {session.product.id} plan --channel {found.goal.plan.channel} --auto",
+                    findings=blocking,
                 )
             session.output.say(f"planned {found.goal.plan.tag}, plan {found.goal.file.digest[:12]}")
             return found.goal, None if has_branch(found.goal, found.facts) else untouched(found.goal, found.facts)

@@ -202,6 +202,19 @@ class ReviewDeployment(Struct, frozen=True):
         return f"review {self.repo} {self.tag} {self.environment}"
 
 
+class OpenIssue(Struct, frozen=True):
+    """Open the issue of one escalated finding; `marker` is the hidden line by which it is found again (SPEC 8)."""
+
+    repo: str
+    marker: str
+    title: str
+    body: str
+
+    @property
+    def key(self) -> str:
+        return f"open-issue {self.repo} {self.title}"
+
+
 Action = (
     DispatchWorkflow
     | CreateBranch
@@ -217,6 +230,7 @@ Action = (
     | DeleteAsset
     | PublishRelease
     | ReviewDeployment
+    | OpenIssue
 )
 
 
@@ -252,12 +266,16 @@ class Act(Struct, frozen=True):
 
 
 class Wait(Struct, frozen=True):
-    """Nothing to do until `who` acts. `awaited` names what a dry run may assume to have come well."""
+    """Nothing to do until `who` acts. `awaited` names what a dry run may assume to have come well.
+
+    `findings`: what `who` should hear of (SPEC 8).
+    """
 
     awaited: Literal["candidates", "checks", "approval", "run"]
     reason: str
     who: str
     watch: tuple[Watch, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class Blocked(Struct, frozen=True):

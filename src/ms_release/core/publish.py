@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ms_release.core import ledger, train, verify
 from ms_release.core.action import Act, Ask, Blocked, CancelRun, DispatchWorkflow, Done, Next, Wait, watch_run
 from ms_release.core.change import next_change
+from ms_release.core.model import Finding
 from ms_release.core.observation import Observation, Release, Run
 from ms_release.core.prepare import blocking_gate, next_prepare
 from ms_release.core.train import Train
@@ -76,8 +77,21 @@ def _rejected(goal: Train, facts: Observation) -> Blocked | None:
                 f"{goal.plan.tag} was rejected by @{review.user}{words}",
                 "Nothing was published. A new approval needs a new plan.",
                 f"ms release {goal.plan.product} plan --channel {goal.plan.channel} --auto",
+                findings=_unapproved(goal, f"@{review.user} has rejected it{words}"),
             )
     return None
+
+
+def _unapproved(goal: Train, message: str) -> tuple[Finding, ...]:
+    return (Finding("APPROVAL", goal.plan.tag, "FAIL", message),)
+
+
+def _deadline(run: Run) -> str:
+    """The day on which the forge ends a run that nobody approved (github-facts G25)."""
+    if not run.created_at:
+        return "it waits for an approval"
+    day = datetime.fromisoformat(run.created_at) + timedelta(days=APPROVAL_DAYS)
+    return f"it waits for an approval; on {day:%Y-%m-%d} the forge ends its run"
 
 
 def _next_run(goal: Train, facts: Observation, run: Run) -> Next:
@@ -90,6 +104,7 @@ def _next_run(goal: Train, facts: Observation, run: Run) -> Next:
             f"the approval of {plan.tag} in environment {goal.product.environment}: {run.url}",
             f"release managers ({', '.join(reviewers)})",
             (watch_run(plan.home, run),),
+            _unapproved(goal, _deadline(run)),
         )
     if run.status != "completed":
         watch = watch_run(plan.home, run, until=("waiting", "completed"))

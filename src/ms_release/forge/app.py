@@ -26,7 +26,18 @@ from ms_release.forge.faults import Fault
 from ms_release.forge.git.front import PATH as GIT_PATH
 from ms_release.forge.git.front import GitFront
 from ms_release.forge.limits import LimitError, Limits, Quota
-from ms_release.forge.rest import actions, apps, checks, environments, protection, pulls, releases, repos, versions
+from ms_release.forge.rest import (
+    actions,
+    apps,
+    checks,
+    environments,
+    issues,
+    protection,
+    pulls,
+    releases,
+    repos,
+    versions,
+)
 from ms_release.forge.state import Forge
 from ms_release.forge.witness import witness
 
@@ -329,7 +340,7 @@ _OWN = [
 
 def routes() -> dict[str, list[Route]]:
     """Everything that is served, by the areas of `Aim`; git has no table."""
-    modules = (repos, pulls, checks, protection, releases, actions, environments, apps)
+    modules = (repos, pulls, issues, checks, protection, releases, actions, environments, apps)
     return {
         "own": _OWN,
         "rest": [Route("/rate_limit", _rate_limit), *(route for module in modules for route in module.routes)],

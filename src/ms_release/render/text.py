@@ -129,6 +129,8 @@ def sentence(each: Action) -> str:
             return f"publish {each.tag}"
         case action.ReviewDeployment():
             return f"a release manager approves environment {each.environment}"
+        case action.OpenIssue():
+            return f"open an issue in {each.repo}: {each.title}"
 
 
 def _passed_over(pin: Pin) -> list[str]:
