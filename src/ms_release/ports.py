@@ -8,6 +8,7 @@ from typing import Protocol
 from ms_release.config import Config, Product
 from ms_release.core.action import Action, Ask, Watch
 from ms_release.core.foretell import Outcome
+from ms_release.core.model import Pin
 from ms_release.core.observation import CandidateQuestion, Observation
 from ms_release.core.train import Train
 
@@ -36,6 +37,9 @@ class Reader(Protocol):
 
     def add_commits(self, facts: Observation, wanted: dict[str, str]) -> Observation:
         """Commits (repository id → full id) that the surveyed histories do not hold."""
+
+    def add_recipes(self, facts: Observation, config: Config, pins: tuple[Pin, ...]) -> Observation:
+        """Digests of the files that say how the candidates of these pins are built, where identity depends on them."""
 
     def add_candidates(self, facts: Observation, wanted: dict[str, CandidateQuestion]) -> Observation:
         """The candidate of each repository, by id, checked against its commit."""

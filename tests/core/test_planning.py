@@ -367,4 +367,4 @@ def test_the_same_facts_give_the_same_plan_whoever_looks_and_whenever(order: lis
 
 def test_a_plan_without_pins_proves_nothing() -> None:
     with pytest.raises(BlockedError, match="found nothing to judge"):
-        make_draft(CONFIG, PRODUCT, Intent("beta", auto=True), observation(), Parts((), None, BLOB))
+        make_draft(CONFIG, PRODUCT, Intent("beta", auto=True), observation(), Parts((), None, BLOB, {}))

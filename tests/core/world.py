@@ -207,9 +207,14 @@ def with_waivers(*waivers: Waiver) -> Config:
     return replace(CONFIG, waivers=waivers)
 
 
+def tags(pins: tuple[Pin, ...]) -> dict[str, str]:
+    """The tags of the candidates of these pins, where commits alone name them."""
+    return {p.repo: f"rc-{p.sha}" for p in pins}
+
+
 def draft(facts: Observation, intent: Intent, before: Previous | None = None) -> Draft:
     pins = select_pins(CONFIG, PRODUCT, intent, facts, before)
-    return make_draft(CONFIG, PRODUCT, intent, facts, Parts(pins, before, BLOB))
+    return make_draft(CONFIG, PRODUCT, intent, facts, Parts(pins, before, BLOB, tags(pins)))
 
 
 def planned(facts: Observation | None = None, *, config: Config = CONFIG, created_by: str = "alice") -> Train:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.world import BLOB, CONFIG, NOW, PRODUCT, RED, commit, component, observation, planned, ready
+from core.world import BLOB, CONFIG, NOW, PRODUCT, RED, commit, component, observation, planned, ready, tags
 from hostile import readers
 from hostile.text_samples import PIN, SHA, SUBJECTS
 from ms_release.cli.output import Output
@@ -190,7 +190,7 @@ def test_the_body_of_the_pull_request_has_no_links_at_all(text: str) -> None:
     intent = Intent("beta", auto=True)
     pins = select_pins(EAGER, PRODUCT, intent, facts, None)
     assert [p.passed_over[0].sha for p in pins if p.passed_over] == [red.sha]
-    draft = make_draft(EAGER, PRODUCT, intent, facts, Parts(pins, None, BLOB))
+    draft = make_draft(EAGER, PRODUCT, intent, facts, Parts(pins, None, BLOB, tags(pins)))
     goal = Train(EAGER, PRODUCT, make_file(draft.plan, created_at=NOW, created_by="alice"))
     tokens = readers.leaves(readers.PARSER.parse(train.release_change(goal).body))
     allowed = NODES - {"link_open", "link_close", "heading_open", "heading_close"} | {"strong_open", "strong_close"}

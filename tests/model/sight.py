@@ -9,6 +9,7 @@ from model.forge import Forge, Publishing, blob
 from ms_release.config import Config, Product
 from ms_release.core.action import Ask, Watch
 from ms_release.core.ledger import ledger_files, previous_entry
+from ms_release.core.model import Pin
 from ms_release.core.observation import CandidateQuestion, ChangeFacts, Commit, Home, Observation, RepoFacts, Run
 from ms_release.core.plan import ledger_path, plan_path
 from ms_release.core.train import Train, release_change
@@ -51,6 +52,9 @@ class Reader:
 
     def add_commits(self, facts: Observation, wanted: dict[str, str]) -> Observation:
         return facts  # the survey shows every commit there is
+
+    def add_recipes(self, facts: Observation, config: Config, pins: tuple[Pin, ...]) -> Observation:
+        return facts  # commits alone name the candidates here
 
     def add_candidates(self, facts: Observation, wanted: dict[str, CandidateQuestion]) -> Observation:
         found = {id: self._forge.ready[id].get(asked.sha) for id, asked in wanted.items()}

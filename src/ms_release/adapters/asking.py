@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ms_release.adapters.answers import Graph, Overloaded, about
+from ms_release.adapters.answers_graph import PageInfo
 from ms_release.adapters.http import Client
 from ms_release.adapters.queries import Query
 from ms_release.adapters.transport import ATTEMPTS
 from ms_release.errors import CredentialError, ForgeError
+
+_PAGES = 100
 
 
 def ask(client: Client, query: Query) -> Graph:
@@ -38,3 +41,13 @@ def ask(client: Client, query: Query) -> Graph:
             remedy="Try again; if it stays, the forge may be too old for this program.",
         )
     return answer
+
+
+def next_cursor(page: PageInfo, seen: set[str], what: str) -> str:
+    """Where the next page begins, "" on the last one. Raises ForgeError for a circle or too many pages (faults F47)."""
+    if not page.has_next_page:
+        return ""
+    if not page.end_cursor or page.end_cursor in seen or len(seen) >= _PAGES:
+        raise ForgeError(f"the list of {what} does not end", remedy="Try again; report it if it stays.")
+    seen.add(page.end_cursor)
+    return page.end_cursor

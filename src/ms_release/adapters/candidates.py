@@ -10,9 +10,12 @@ from typing import Any
 from msgspec import Struct
 
 from ms_release.adapters.answers_graph import Number, convert
+from ms_release.adapters.candidate_trust import unsigned
 from ms_release.adapters.files import read_limited, write_private
 from ms_release.adapters.http import Client
-from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, check_candidate, parse_candidate
+from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, SIGNATURE_NAME, check_candidate, parse_candidate
+from ms_release.core.candidate_identity import check_inputs
+from ms_release.core.candidate_release import check_tag
 from ms_release.core.observation import Asset, CandidateQuestion, Ready, Release, RepoFacts
 from ms_release.errors import DamagedError, ForgeError, MachineError
 
@@ -96,15 +99,18 @@ def find(client: Client, cache: Cache, repo: RepoFacts, asked: CandidateQuestion
 
 
 def _read(client: Client, cache: Cache, slug: str, release: Release, asked: CandidateQuestion) -> Ready:
-    manifest = next((a for a in release.assets if a.name == MANIFEST_NAME), None)
-    if manifest is None:
+    names = (MANIFEST_NAME, SIGNATURE_NAME) if asked.key else (MANIFEST_NAME,)
+    nodes = {a.name: a.node for a in release.assets if a.name in names}
+    if MANIFEST_NAME not in nodes:
         return Ready(release, "", None, (f"{MANIFEST_NAME} is missing",))
-    key = f"{client.api_url} {slug} {manifest.node}"
-    data = cache.get(key)
-    if data is None:
+    kept = {name: cache.get(f"{client.api_url} {slug} {node}") for name, node in nodes.items()}
+    metadata = {name: data for name, data in kept.items() if data is not None}
+    if metadata.keys() != nodes.keys():
         release = release_from_rest(client.get(f"/repos/{slug}/releases/{release.id}").json)
-        data = _download(client, slug, release)
-        cache.put(key, data)
+        for name in nodes.keys() - metadata.keys():
+            metadata[name] = _download(client, slug, release, name)
+            cache.put(f"{client.api_url} {slug} {nodes[name]}", metadata[name])
+    data = metadata[MANIFEST_NAME]
     digest = hashlib.sha256(data).hexdigest()
     try:
         candidate = parse_candidate(data)
@@ -113,18 +119,20 @@ def _read(client: Client, cache: Cache, slug: str, release: Release, asked: Cand
     listed = {a.filename: a.sha256 for a in candidate.artifacts}
     assets = [(a.name, a.size, a.digest) for a in release.assets]
     problems = check_candidate(candidate, repo=slug, sha=asked.sha, checksums=listed, assets=assets)
+    problems += [*check_tag(asked.tag, candidate), *check_inputs(candidate, slug, asked)]
+    problems += unsigned(asked.key, metadata)
     if release.draft and asked.visibility == "prerelease":
         problems = [*problems, "it is still a draft"]
     return Ready(release, digest, candidate, tuple(problems))
 
 
-def _download(client: Client, slug: str, release: Release) -> bytes:
-    manifest = next((a for a in release.assets if a.name == MANIFEST_NAME), None)
-    if manifest is None:
+def _download(client: Client, slug: str, release: Release, name: str) -> bytes:
+    asset = next((a for a in release.assets if a.name == name), None)
+    if asset is None:
         raise ForgeError(
-            f"{MANIFEST_NAME} of {release.tag} in {slug} vanished while it was read",
+            f"{name} of {release.tag} in {slug} vanished while it was read",
             remedy="Run the same command again.",
         )
     sink = io.BytesIO()
-    client.download(f"/repos/{slug}/releases/assets/{manifest.id}", sink, max_bytes=MAX_BYTES)
+    client.download(f"/repos/{slug}/releases/assets/{asset.id}", sink, max_bytes=MAX_BYTES)
     return sink.getvalue()

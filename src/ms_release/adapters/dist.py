@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ms_release.adapters.archives import hash_zip, reproducible_zip
+from ms_release.adapters.candidate_trust import unsigned
 from ms_release.adapters.files import digests, read_limited
 from ms_release.config import Product
 from ms_release.core.assembly import parts
-from ms_release.core.candidate import MAX_BYTES, Candidate, parse_candidate
+from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, SIGNATURE_NAME, Candidate, parse_candidate
 from ms_release.errors import IntegrityError
 
 CANDIDATES = "candidates"
@@ -29,14 +30,22 @@ def lay_out(product: Product, candidates: Mapping[str, Candidate], fetched: Path
             reproducible_zip(dist / asset.filename, members)
 
 
-def read_candidates(dist: Path, repos: tuple[str, ...]) -> dict[str, tuple[Candidate, str]]:
-    """The sealed `candidate.json` of each repository, with the SHA-256 of its bytes."""
+def read_candidates(dist: Path, repos: tuple[str, ...], key: str = "") -> dict[str, tuple[Candidate, str]]:
+    """The sealed `candidate.json` of each repository, with the SHA-256 of its bytes.
+
+    Raises IntegrityError when one is missing, or not signed by `key` (base64; "" = not asked for).
+    """
     found = {}
     for repo in repos:
         file = dist / CANDIDATES / f"{repo}.json"
         if not file.is_file():
             raise IntegrityError(f"dist holds no candidate.json of {repo}", remedy="Assemble again.")
-        data = read_limited(file, MAX_BYTES)
+        data, signature = read_limited(file, MAX_BYTES), file.with_suffix(".json.sig")
+        metadata = {MANIFEST_NAME: data}
+        if signature.is_file():
+            metadata[SIGNATURE_NAME] = read_limited(signature, MAX_BYTES)
+        for problem in unsigned(key, metadata):
+            raise IntegrityError(f"the candidate of {repo}: {problem}", remedy="Nothing was published. Build it again.")
         found[repo] = parse_candidate(data), hashlib.sha256(data).hexdigest()
     return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from ms_release.adapters.candidate_trust import untrusted
 from ms_release.adapters.candidates import release_from_rest
 from ms_release.adapters.files import digests, read_limited
 from ms_release.adapters.http import Client, Refused
@@ -21,10 +22,11 @@ from ms_release.core.candidate import (
     MANIFEST_NAME,
     MAX_ARTIFACTS,
     MAX_BYTES,
+    METADATA,
     Candidate,
     parse_candidate,
 )
-from ms_release.core.candidate_release import METADATA, check_bytes
+from ms_release.core.candidate_release import check_bytes
 from ms_release.core.names import is_safe_name
 from ms_release.core.observation import Asset, Release
 from ms_release.errors import BlockedError, CredentialError, DamagedError, IntegrityError, MachineError, UsageError
@@ -47,10 +49,21 @@ class Checked(Struct, frozen=True):
         return self.candidate
 
 
-def fetch(client: Client, slug: str, which: int | str, out: Path, expect_digest: str | None = None) -> Candidate:
+class Expected(Struct, frozen=True):
+    """What a candidate must be besides consistent: `digest`, the SHA-256 (hex) of its `candidate.json` as plans record
+    it, and `key`, the public key (base64) that must have signed it. "" = not known, not asked for."""
+
+    digest: str = ""
+    key: str = ""
+
+
+ANY = Expected()
+
+
+def fetch(client: Client, slug: str, which: int | str, out: Path, expected: Expected = ANY) -> Candidate:
     """Bring a candidate's files into the directory `out`, which appears only when everything in it agrees.
 
-    `which`: release id, or tag. `expect_digest`: SHA-256 (hex) that `candidate.json` must have, as plans record it.
+    `which`: release id, or tag.
     An `out` that holds exactly this candidate already is left as it is; an empty one is filled.
     Raises IntegrityError for any difference, BlockedError when there is no such candidate or more than one, UsageError
     when `out` holds something else, MachineError, and what the client raises.
@@ -58,10 +71,10 @@ def fetch(client: Client, slug: str, which: int | str, out: Path, expect_digest:
     release = find_release(client, slug, which)
     _refuse_taken(out)
     with _beside(out) as folder:
-        checked = download(client, slug, release, folder, expect_digest)
+        checked = download(client, slug, release, folder, expected)
         candidate = checked.sound()
         if out.exists() and any(out.iterdir()):
-            there = check_directory(out)
+            there = check_directory(out, expected.key)
             if there.problems or there.digest != checked.digest:
                 raise UsageError(f"{out} holds other files", remedy="Name a directory that does not exist yet.")
             return candidate
@@ -102,7 +115,7 @@ def find_release(client: Client, slug: str, which: int | str) -> Release:
     )
 
 
-def download(client: Client, slug: str, release: Release, folder: Path, expect_digest: str | None = None) -> Checked:
+def download(client: Client, slug: str, release: Release, folder: Path, expected: Expected = ANY) -> Checked:
     """All files of a candidate release into an empty directory, with every difference found.
 
     Nothing is read beyond the size that `candidate.json` declares, and nothing at all that it does not name.
@@ -118,10 +131,11 @@ def download(client: Client, slug: str, release: Release, folder: Path, expect_d
     small = [a for n, a in assets.items() if n in METADATA]
     read = client.gather([partial(_download, client, slug, a, folder, MAX_BYTES) for a in small])
     digest = next(sha256 for n, _, sha256 in read if n == MANIFEST_NAME)
-    if expect_digest is not None and digest != expect_digest:
-        problems.append(f"its {MANIFEST_NAME} was {expect_digest[:12]}, is {digest[:12]}")
+    if expected.digest and digest != expected.digest:
+        problems.append(f"its {MANIFEST_NAME} was {expected.digest[:12]}, is {digest[:12]}")
         return Checked(name, digest, None, tuple(problems))
-    manifest = read_limited(folder / MANIFEST_NAME, MAX_BYTES)
+    metadata = {n: read_limited(folder / n, MAX_BYTES) for n, _, _ in read}
+    manifest = metadata[MANIFEST_NAME]
     try:
         listed = parse_candidate(manifest).artifacts
     except DamagedError as error:
@@ -131,17 +145,18 @@ def download(client: Client, slug: str, release: Release, folder: Path, expect_d
     read += client.gather([partial(_download, client, slug, asset, folder, asset.size) for asset in wanted])
     got = {n for n, _, _ in read}
     skipped = [(a.name, a.size, "") for a in release.assets if a.name not in got]
-    checksums = read_limited(folder / CHECKSUMS_NAME, MAX_BYTES)
-    candidate, differences = check_bytes(manifest, checksums, [*read, *skipped], repo=slug, tag=release.tag)
+    candidate, differences = check_bytes(
+        manifest, metadata[CHECKSUMS_NAME], [*read, *skipped], repo=slug, tag=release.tag
+    )
     told = [
         f"{n} arrived with the sha256 {sha256[:12]}, the forge announced {(assets[n].digest or '')[7:19]}"
         for n, _, sha256 in read
         if assets[n].digest not in (None, f"sha256:{sha256}")
     ]
-    return Checked(name, digest, candidate, (*differences, *told))
+    return Checked(name, digest, candidate, (*differences, *told, *untrusted(expected.key, metadata)))
 
 
-def check_directory(folder: Path) -> Checked:
+def check_directory(folder: Path, key: str = "") -> Checked:
     """The same comparison for a directory on this machine; there is no forge to be asked."""
     paths = list_files(folder)
     missing = tuple(f"{n} is missing" for n in (MANIFEST_NAME, CHECKSUMS_NAME) if n not in paths)
@@ -149,8 +164,10 @@ def check_directory(folder: Path) -> Checked:
         return Checked(str(folder), "", None, missing)
     sums = digests(paths.values())
     files = [(name, path.stat().st_size, sums[path]) for name, path in paths.items()]
-    manifest = read_limited(paths[MANIFEST_NAME], MAX_BYTES)
-    candidate, problems = check_bytes(manifest, read_limited(paths[CHECKSUMS_NAME], MAX_BYTES), files)
+    metadata = {n: read_limited(path, MAX_BYTES) for n, path in paths.items() if n in METADATA}
+    candidate, problems = check_bytes(metadata[MANIFEST_NAME], metadata[CHECKSUMS_NAME], files)
+    if candidate is not None:
+        problems = [*problems, *untrusted(key, metadata)]
     return Checked(str(folder), sums[paths[MANIFEST_NAME]], candidate, tuple(problems))
 
 

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from ms_release.adapters import answers_graph as graph
 from ms_release.adapters import candidates, queries
 from ms_release.adapters.answers import moment
-from ms_release.adapters.asking import ask
+from ms_release.adapters.asking import ask, next_cursor
 from ms_release.adapters.facts import change_of, component_of, names_of, part_of, pinned_of, text_of, with_commit
 from ms_release.adapters.http import Client, Graph
 from ms_release.adapters.protection import CLASSIC, ClassicRule, add_rulesets, classic_rules, read_environment
 from ms_release.adapters.queries import Query
+from ms_release.adapters.recipes import read_recipes
 from ms_release.adapters.runs import read_approvals, read_concluded, read_run, read_runs
 from ms_release.adapters.signing import verify
 from ms_release.config import DEFAULT_FILE, Config, Product, Repo
@@ -24,15 +25,15 @@ from ms_release.core.action import Ask, Watch
 from ms_release.core.cancel import mark_branch, mark_path
 from ms_release.core.gates import AUDIT_PATH
 from ms_release.core.ledger import ledger_files, previous_entry
+from ms_release.core.model import Pin
 from ms_release.core.observation import Observation
 from ms_release.core.plan import ledger_path, plan_path
-from ms_release.core.train import Train, by_weight, candidate_questions, release_change
+from ms_release.core.train import Train, by_weight, planned_questions, release_change
 from ms_release.core.verify import MANIFEST, METADATA, SIGNATURE
-from ms_release.errors import ForgeError, IntegrityError, UsageError
+from ms_release.errors import IntegrityError, UsageError
 
 _SMALL = 4 * 1024 * 1024
 _BATCH = 50
-_PAGES = 100
 
 
 class _ChangedFile(Struct):
@@ -123,6 +124,10 @@ class GitHubReader:
             repos[id] = with_commit(repos[id], sha, part.get("commit"), part.get("commit_on"))
         return replace(facts, repos=repos)
 
+    def add_recipes(self, facts: Observation, config: Config, pins: tuple[Pin, ...]) -> Observation:
+        """How the candidates of these pins are built, where their identity depends on it."""
+        return replace(facts, recipes={**facts.recipes, **read_recipes(self._client, config, pins)})
+
     def add_candidates(self, facts: Observation, wanted: dict[str, seen.CandidateQuestion]) -> Observation:
         """Look each candidate up by tag among the releases already read, and read its `candidate.json`."""
         tasks = [
@@ -173,7 +178,11 @@ class GitHubReader:
             release_change=change_of(part, "change", plan.release_branch, paths),
             evidence_change=change_of(part, "evidence", plan.evidence_branch, (ledger_path(plan.tag),)),
         )
-        return self.add_candidates(facts, candidate_questions(goal.config, pins))
+        if not pins:
+            return facts
+        facts = self.add_candidates(facts, planned_questions(goal))
+        missing = tuple(p for p in pins if (ready := facts.ready.get(p.repo)) is None or ready.problems)
+        return self.add_recipes(facts, goal.config, missing)
 
     def look_to_cancel(self, goal: Train) -> Observation:
         """Home, the release pull request and that of the mark: all that abandoning a plan looks at."""
@@ -353,7 +362,7 @@ class GitHubReader:
 
     def _all_tags(self, home: Repo, refs: graph.Refs) -> list[graph.RefNode]:
         nodes, seen_cursors = list(refs.nodes), set[str]()
-        while cursor := _next_cursor(refs.page_info, seen_cursors, "tags"):
+        while cursor := next_cursor(refs.page_info, seen_cursors, "tags"):
             query = Query()
             query.repository("home", home.slug, queries.page_of_tags(query, cursor))
             refs = graph.convert(part_of(self._ask(query), "home", home.slug).get("tags"), graph.Refs, "tags")
@@ -362,7 +371,7 @@ class GitHubReader:
 
     def _all_releases(self, home: Repo, releases: graph.Releases) -> list[graph.ReleaseNode]:
         nodes, seen_cursors = list(releases.nodes), set[str]()
-        while cursor := _next_cursor(releases.page_info, seen_cursors, "releases"):
+        while cursor := next_cursor(releases.page_info, seen_cursors, "releases"):
             query = Query()
             query.repository("home", home.slug, queries.page_of_releases(query, cursor))
             releases = graph.convert(
@@ -370,16 +379,6 @@ class GitHubReader:
             )
             nodes += releases.nodes
         return nodes
-
-
-def _next_cursor(page: graph.PageInfo, seen_cursors: set[str], what: str) -> str:
-    """Where the next page begins, "" on the last one. Raises ForgeError for a circle or too many pages (faults F47)."""
-    if not page.has_next_page:
-        return ""
-    if not page.end_cursor or page.end_cursor in seen_cursors or len(seen_cursors) >= _PAGES:
-        raise ForgeError(f"the list of {what} does not end", remedy="Try again; report it if it stays.")
-    seen_cursors.add(page.end_cursor)
-    return page.end_cursor
 
 
 def _of_plan(goal: Train, runs: tuple[seen.Run, ...]) -> tuple[seen.Run, ...]:

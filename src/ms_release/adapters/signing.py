@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from typing import TYPE_CHECKING
 
 from ms_release.errors import CredentialError, IntegrityError, UsageError
@@ -20,6 +21,11 @@ def sign(seed_b64: str, data: bytes) -> str:
 def public_of(seed_b64: str) -> str:
     """The public key of a seed, base64 of 32 bytes. Raises CredentialError for a damaged key."""
     return base64.b64encode(_key(seed_b64).public_key().public_bytes_raw()).decode()
+
+
+def fingerprint(public_b64: str) -> str:
+    """SHA-256 (hex) of a public key's raw bytes: how people and envelopes name it."""
+    return hashlib.sha256(_decoded(public_b64) or b"").hexdigest()
 
 
 def verify(public_b64: str, data: bytes, signature: str) -> None:

@@ -80,16 +80,19 @@ def _fresh(dist: Path) -> Path:
 
 def _fetch(client: Client, merged: Merged, facts: Observation, fetched: Path, dist: Path) -> dict[str, Candidate]:
     from ms_release.adapters.dist import CANDIDATES
-    from ms_release.adapters.fetch import fetch
-    from ms_release.core.candidate import MANIFEST_NAME
+    from ms_release.adapters.fetch import Expected, fetch
+    from ms_release.core.candidate import MANIFEST_NAME, SIGNATURE_NAME
 
     candidates = {}
     for pinned in merged.goal.plan.candidates:
         ready = facts.ready[pinned.repo]
         assert ready is not None
         target = fetched / pinned.repo
-        candidates[pinned.repo] = fetch(client, pinned.slug, ready.release.id, target, expect_digest=ready.digest)
-        (dist / CANDIDATES / f"{pinned.repo}.json").write_bytes((target / MANIFEST_NAME).read_bytes())
+        expected = Expected(ready.digest, merged.goal.config.policy.candidate_key)
+        candidates[pinned.repo] = fetch(client, pinned.slug, ready.release.id, target, expected)
+        for name, ending in ((MANIFEST_NAME, ".json"), (SIGNATURE_NAME, ".json.sig")):
+            if (target / name).exists():
+                (dist / CANDIDATES / f"{pinned.repo}{ending}").write_bytes((target / name).read_bytes())
     return candidates
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,24 +30,26 @@ def candidate() -> None:
 @candidate.command()
 @click.option("--dir", "folder", type=FOLDER, required=True, help="The artifacts, flat.")
 @click.option("--sha", required=True, help="The commit they were built from.")
-@click.option("--tag", required=True, help="The candidate's tag: rc-SHA.")
+@click.option("--tag", required=True, help="The candidate's tag: rc-SHA or rc-ID-IDENTITY.")
 @click.option("--visibility", type=click.Choice(["draft", "prerelease"]), required=True, help="Who may see it.")
+@click.option("--input", "inputs", multiple=True, metavar="OWNER/NAME=SHA", help="Another repository the build read.")
+@click.option("--recipe", multiple=True, metavar="PATH", help="A file that says how to build [default: the workflow].")
 @standard_options
-def build(settings: Settings, folder: Path, sha: str, tag: str, visibility: str) -> None:
+def build(settings: Settings, inputs: tuple[str, ...], recipe: tuple[str, ...], **order: Any) -> None:
     """In a producer's workflow: describe artifacts, ship them as a release.
 
-    Writes candidate.json and checksums.txt beside the artifacts (and the
-    signature when MS_CANDIDATE_KEY is set). Does only what is missing; a
-    finished candidate is never changed.
+    Writes candidate.json and checksums.txt beside the artifacts (and, when
+    MS_CANDIDATE_KEY is set, signature and provenance). Does only what is
+    missing; a finished candidate is never changed.
 
     \b
     Example:
       ms release candidate build --dir dist --sha "$SHA" --tag "$TAG" \\
         --visibility prerelease
     """
-    from ms_release.cli.candidate_build import Order, run
+    from ms_release.cli.candidate_build import Order, read_inputs, run
 
-    run(Order(folder, sha, tag, visibility), settings.output)
+    run(Order(**order, inputs=read_inputs(inputs), recipe=recipe), settings.output)
 
 
 @candidate.command()
@@ -69,10 +71,10 @@ def verify(settings: Settings, folder: Path | None, slug: str | None, tag: str |
     from ms_release.adapters.fetch import check_directory
 
     if folder is not None and slug is None and tag is None:
-        _report(settings, check_directory(folder))
+        _report(settings, check_directory(folder, _key(settings)))
     elif folder is None and slug and tag:
         with _connect(settings) as client:
-            _report(settings, _on_forge(client, slug, tag))
+            _report(settings, _on_forge(client, slug, tag, _key(settings)))
     else:
         raise UsageError(
             "either a directory or --repo and --tag are needed",
@@ -94,11 +96,12 @@ def fetch(settings: Settings, slug: str, tag: str, out: Path) -> None:
       ms release candidate fetch --repo midi-studio/core --tag rc-0123… \\
         --out core
     """
+    from ms_release.adapters.fetch import Expected
     from ms_release.adapters.fetch import fetch as bring
 
     _check_slug(slug)
     with _connect(settings) as client:
-        found = bring(client, slug, tag, out)
+        found = bring(client, slug, tag, out, Expected(key=_key(settings)))
     artifacts = [{"name": a.filename, "size": a.size, "sha256": a.sha256} for a in found.artifacts]
     settings.output.document({"candidate": {"repo": slug, "tag": tag, "out": str(out), "artifacts": artifacts}})
     settings.output.data(f"{out}: {len(artifacts)} artifacts of {slug} {tag}, verified")
@@ -131,16 +134,21 @@ def _connect(settings: Settings) -> Client:
     return connect(url, settings.output)
 
 
-def _on_forge(client: Client, slug: str, tag: str) -> Checked:
+def _key(settings: Settings) -> str:
+    """The public key that must have signed candidates; "" without one, and without a configuration."""
+    return load_config(settings.config_file)[1].policy.candidate_key if settings.config_file.exists() else ""
+
+
+def _on_forge(client: Client, slug: str, tag: str, key: str) -> Checked:
     """The check of a release whose bytes are thrown away afterwards."""
     import tempfile
 
-    from ms_release.adapters.fetch import download, find_release
+    from ms_release.adapters.fetch import Expected, download, find_release
 
     _check_slug(slug)
     release = find_release(client, slug, tag)
     with tempfile.TemporaryDirectory(prefix="ms-candidate-") as folder:
-        return download(client, slug, release, Path(folder))
+        return download(client, slug, release, Path(folder), Expected(key=key))
 
 
 def _check_slug(slug: str) -> None:

@@ -15,20 +15,21 @@ from msgspec import Struct
 from ms_release.core.candidate import (
     CHECKSUMS_NAME,
     MANIFEST_NAME,
+    METADATA,
+    PROVENANCE_NAME,
     SIGNATURE_NAME,
     Artifact,
     Candidate,
-    Inputs,
-    Source,
     make_input_fingerprint,
     make_recipe_fingerprint,
     render_candidate,
     render_checksums,
 )
-from ms_release.core.candidate_release import METADATA, Built, fits_tag
+from ms_release.core.candidate_identity import RecipeFile, make_inputs, recipe_files
+from ms_release.core.candidate_release import Built, check_tag, fits_tag
 from ms_release.core.names import is_sha, is_slug, refuse_twins
 from ms_release.core.promote import DistFile
-from ms_release.errors import UsageError
+from ms_release.errors import BlockedError, UsageError
 
 if TYPE_CHECKING:
     from ms_release.adapters.http import Client
@@ -40,22 +41,28 @@ GITHUB = "https://github.com"
 
 
 class Order(Struct, frozen=True):
-    """What the command line asks for."""
+    """What the command line asks for. `inputs`: commits of other repositories (`owner/name`) that the build has read.
+    `recipe`: paths of the files that say how to build; none = the workflow file.
+    """
 
     folder: Path
     sha: str
     tag: str
     visibility: str
+    inputs: dict[str, str] = {}
+    recipe: tuple[str, ...] = ()
 
 
 class Job(Struct, frozen=True):
-    """The workflow job that runs this, as its environment says. `commit` is that of the workflow file."""
+    """The workflow job that runs this, as its environment says. `commit` and `ref` are those of the workflow file."""
 
     repo: str
     run_id: int
     run_attempt: int
     workflow_file: str
     commit: str
+    ref: str
+    server: str
 
 
 def build(order: Order, env: Mapping[str, str], output: Output) -> dict[str, Any]:
@@ -70,14 +77,9 @@ def build(order: Order, env: Mapping[str, str], output: Output) -> dict[str, Any
         raise UsageError(f"{order.sha!a} is no full commit id", remedy="Give all 40 digits.")
     job = read_job(env, order.sha)
     with connect(GITHUB, output) as client:
-        recipe = _recipe(client, job)
-        candidate = describe(order, job, recipe, _now(client))
-        if not fits_tag(order.tag, order.sha, candidate):
-            raise UsageError(
-                f"a candidate of {order.sha[:12]} cannot have the tag {order.tag!a}",
-                remedy=f"Use rc-{order.sha}, or rc-<id>-{candidate.build_input_fingerprint[:16]}.",
-            )
-        built = write_metadata(order, candidate, env.get(KEY_VARIABLE, ""))
+        candidate = describe(order, job, _recipe(client, job, order), _now(client))
+        _refuse_tag(order, candidate)
+        built = write_metadata(order, job, candidate, env.get(KEY_VARIABLE, ""))
         message, performed = complete(client, built, order.folder, output.say)
     return {
         "message": message if performed else f"nothing to do: {message}",
@@ -89,6 +91,34 @@ def build(order: Order, env: Mapping[str, str], output: Output) -> dict[str, Any
     }
 
 
+def _refuse_tag(order: Order, candidate: Candidate) -> None:
+    """Raises UsageError for a tag of another commit or of no candidate, BlockedError for one of other build inputs."""
+    if fits_tag(order.tag, order.sha, candidate):
+        return
+    identity = candidate.build_input_fingerprint[:16]
+    cause = f"a candidate of {order.sha[:12]} cannot have the tag {order.tag!a}"
+    if order.tag.startswith("rc-") and (problems := check_tag(order.tag, candidate)) and identity in problems[0]:
+        raise BlockedError(
+            f"{cause}: {problems[0]}",
+            remedy="The recipe or an input is not the one that was planned: plan again, or correct --input, --recipe.",
+        )
+    raise UsageError(cause, remedy=f"Use rc-{order.sha}, or rc-<id>-{identity}.")
+
+
+def read_inputs(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`OWNER/NAME=SHA` options as a table. Raises UsageError for another shape or a repository given twice."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        repo, _, sha = pair.partition("=")
+        if not is_slug(repo) or not is_sha(sha) or repo in found:
+            raise UsageError(
+                f"--input {pair!a} is not OWNER/NAME=SHA, or its repository occurs twice",
+                remedy="Give the full commit id that the build has checked out, once per repository.",
+            )
+        found[repo] = sha
+    return found
+
+
 def read_job(env: Mapping[str, str], sha: str) -> Job:
     """The job's facts from the variables that GitHub Actions sets. Raises UsageError when this is no job."""
     repo, run, attempt = (env.get(f"GITHUB_{n}", "") for n in ("REPOSITORY", "RUN_ID", "RUN_ATTEMPT"))
@@ -97,7 +127,7 @@ def read_job(env: Mapping[str, str], sha: str) -> Job:
             "GITHUB_REPOSITORY and GITHUB_RUN_ID do not name a workflow run",
             remedy="This command runs in a producer's workflow; `prepare` starts it.",
         )
-    path = env.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
+    path, _, ref = env.get("GITHUB_WORKFLOW_REF", "").partition("@")
     commit = env.get("GITHUB_WORKFLOW_SHA", "") or env.get("GITHUB_SHA", "")
     return Job(
         repo,
@@ -105,6 +135,8 @@ def read_job(env: Mapping[str, str], sha: str) -> Job:
         int(attempt) if attempt.isascii() and attempt.isdecimal() else 1,
         path.rpartition("/")[2] or DEFAULT_WORKFLOW,
         commit if is_sha(commit) else sha,
+        ref or env.get("GITHUB_REF", ""),
+        env.get("GITHUB_SERVER_URL", "") or GITHUB,
     )
 
 
@@ -121,7 +153,7 @@ def describe(order: Order, job: Job, recipe: tuple[tuple[str, str], ...], now: s
     sums = digests(paths.values())
     artifacts = tuple(_artifact(name, path, sums[path]) for name, path in sorted(paths.items()))
     kind = job.repo.partition("/")[2]
-    inputs = Inputs((Source(kind, job.repo, order.sha),))
+    inputs = make_inputs(job.repo, order.sha, order.inputs)
     fingerprint = make_recipe_fingerprint(recipe)
     return Candidate(
         producer_repo=job.repo,
@@ -137,8 +169,8 @@ def describe(order: Order, job: Job, recipe: tuple[tuple[str, str], ...], now: s
     )
 
 
-def write_metadata(order: Order, candidate: Candidate, key: str) -> Built:
-    """Write `candidate.json`, `checksums.txt` and, with a key, the signature beside the artifacts."""
+def write_metadata(order: Order, job: Job, candidate: Candidate, key: str) -> Built:
+    """Write `candidate.json`, `checksums.txt` and, with a key, signature and provenance beside the artifacts."""
     from ms_release.adapters.files import write_private
 
     manifest = render_candidate(candidate)
@@ -150,13 +182,23 @@ def write_metadata(order: Order, candidate: Candidate, key: str) -> Built:
         from ms_release.adapters.signing import sign
 
         files[SIGNATURE_NAME] = sign(key, manifest).encode("ascii")
-    else:
-        (order.folder / SIGNATURE_NAME).unlink(missing_ok=True)
+        files[PROVENANCE_NAME] = _provenance(order, job, candidate, key)
+    for name in METADATA - files.keys():
+        (order.folder / name).unlink(missing_ok=True)
     for name, data in files.items():
         write_private(order.folder / name, data)
     metadata = [DistFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()]
     artifacts = [DistFile(a.filename, a.size, a.sha256) for a in candidate.artifacts]
     return Built(candidate.producer_repo, order.sha, order.tag, order.visibility, candidate, (*artifacts, *metadata))
+
+
+def _provenance(order: Order, job: Job, candidate: Candidate, key: str) -> bytes:
+    from ms_release.adapters.signing import fingerprint, public_of, sign
+    from ms_release.core.provenance import make_statement, pae, payload_of, render_provenance
+
+    manifest = hashlib.sha256(render_candidate(candidate)).hexdigest()
+    payload = payload_of(make_statement(candidate, manifest, job.server, job.ref, order.tag))
+    return render_provenance(payload, sign(key, pae(payload)).strip(), fingerprint(public_of(key)))
 
 
 def _artifact(name: str, path: Path, sha256: str) -> Artifact:
@@ -175,21 +217,31 @@ def _remove_leftovers(folder: Path) -> None:
             path.unlink()
 
 
-def _recipe(client: Client, job: Job) -> tuple[tuple[str, str], ...]:
-    """Path and SHA-256 of the workflow file that built this; empty when the forge does not have it at that commit."""
+def _recipe(client: Client, job: Job, order: Order) -> tuple[tuple[str, str], ...]:
+    """Path and SHA-256 of each recipe file. Raises UsageError for a declared one that is not there.
+
+    Where none is declared it is the workflow file that built this, and nothing when the forge does not have that one.
+    """
+    files = recipe_files(order.recipe, job.workflow_file, sha=order.sha, workflow_at=job.commit)
+    found = [(file.path, _sha256(client, job.repo, file)) for file in files]
+    if order.recipe and (missing := [path for path, sha256 in found if not sha256]):
+        raise UsageError(f"{job.repo} has no file {missing[0]!a}", remedy="Correct --recipe.")
+    return tuple((path, sha256) for path, sha256 in found if sha256)
+
+
+def _sha256(client: Client, repo: str, file: RecipeFile) -> str:
+    """The SHA-256 of a file at a commit, "" when it is not there."""
     from ms_release.adapters.http import Refused
 
-    path = f".github/workflows/{job.workflow_file}"
     try:
-        answer = client.get(f"/repos/{job.repo}/contents/{path}", {"ref": job.commit}).json
-        data = base64.b64decode(answer["content"])
+        answer = client.get(f"/repos/{repo}/contents/{file.path}", {"ref": file.at}).json
+        return hashlib.sha256(base64.b64decode(answer["content"])).hexdigest()
     except Refused as error:
         if error.status != 404:
             raise
-        return ()
+        return ""
     except (KeyError, TypeError, binascii.Error):
-        return ()
-    return ((path, hashlib.sha256(data).hexdigest()),)
+        return ""
 
 
 def _now(client: Client) -> str:

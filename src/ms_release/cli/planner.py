@@ -15,7 +15,7 @@ from ms_release.core import planning, spec, unfinished
 from ms_release.core.action import Ask
 from ms_release.core.ledger import read_candidates
 from ms_release.core.model import Pin
-from ms_release.core.observation import Observation
+from ms_release.core.observation import CandidateQuestion, Observation
 from ms_release.core.plan import MAX_BYTES, PlanFile, ledger_path, make_file, parse_file, plan_path, spec_path
 from ms_release.core.planning import Draft, Intent, Parts, Previous
 from ms_release.core.plausible import blocking, implausible
@@ -79,15 +79,27 @@ class Planner:
         before = self._previous(facts, before_tag)
         facts = self._reader.add_commits(facts, self._wanted_commits(before))
         pins = planning.select_pins(self._config, self._product, self._intent, facts, before)
-        facts = self._reader.add_candidates(facts, candidate_questions(self._config, pins))
+        facts = self._reader.add_recipes(facts, self._config, pins)
+        questions = self._questions(facts, pins, before)
+        facts = self._reader.add_candidates(facts, questions)
         if self._intent.auto and (tag := self._released(facts, pins, before)) is not None:
             return Nothing(tag)
         facts = self._reader.add_protection(facts, self._product)
-        parts = Parts(pins, before, self._session.config_blob)
+        tags = {id: asked.tag for id, asked in questions.items()}
+        parts = Parts(pins, before, self._session.config_blob, tags)
         draft = planning.make_draft(self._config, self._product, self._intent, facts, parts)
         created_at = facts.now[:19] + "Z"
         file = make_file(draft.plan, created_at=created_at, created_by=facts.viewer)
         return Planned(Train(self._session.config, self._session.product, file), draft, facts)
+
+    def _questions(
+        self, facts: Observation, pins: tuple[Pin, ...], before: Previous | None
+    ) -> dict[str, CandidateQuestion]:
+        """The candidates to look for. A promotion wants those of its beta, however they would be built today."""
+        questions = candidate_questions(self._config, pins, facts)
+        if self._intent.source is None or before is None:
+            return questions
+        return {id: replace(asked, tag=before.tags.get(id, asked.tag)) for id, asked in questions.items()}
 
     def _released(self, facts: Observation, pins: tuple[Pin, ...], before: Previous | None) -> str | None:
         """The newest release of this channel, if it is exactly what would be released now."""
@@ -144,7 +156,8 @@ class Planner:
         if plan_text is not None:
             plan = parse_file(plan_text.encode(), plan_path(tag)).plan
             pins = tuple(_from_plan(p, tag) for p in plan.pins)
-            return Previous(tag, pins, read_candidates(entry, ledger_path(tag)) if entry else {})
+            tags = {candidate.repo: candidate.tag for candidate in plan.candidates}
+            return Previous(tag, pins, read_candidates(entry, ledger_path(tag)) if entry else {}, tags)
         if spec_text is None:
             raise BlockedError(
                 f"neither plan nor spec of the previous release {tag} can be read",

@@ -83,7 +83,7 @@ def _check_bytes(merged: Merged, dist: Path, seal: str) -> None:
     from ms_release.errors import IntegrityError
 
     product = merged.goal.product
-    sealed = read_candidates(dist, product.repos)
+    sealed = read_candidates(dist, product.repos, merged.goal.config.policy.candidate_key)
     check_seal(merged, {repo: digest for repo, (_, digest) in sealed.items()}, seal)
     candidates = {repo: candidate for repo, (candidate, _) in sealed.items()}
     problems = list(compare_origin(product, candidates, contents(product, dist)))

@@ -19,7 +19,8 @@ SCHEMA = "ms-candidate/v1"
 MANIFEST_NAME = "candidate.json"
 CHECKSUMS_NAME = "checksums.txt"
 SIGNATURE_NAME = "candidate.json.sig"
-_METADATA = frozenset({MANIFEST_NAME, CHECKSUMS_NAME, SIGNATURE_NAME})
+PROVENANCE_NAME = "provenance.intoto.jsonl"
+METADATA = frozenset({MANIFEST_NAME, CHECKSUMS_NAME, SIGNATURE_NAME, PROVENANCE_NAME})
 MAX_BYTES = 1 << 20
 MAX_ARTIFACTS = 1000
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
@@ -250,7 +251,7 @@ def _check_assets(candidate: Candidate, assets: list[tuple[str, int, str | None]
         if digest is not None and digest != f"sha256:{artifact.sha256}":
             there = ascii(digest)[1:-1].removeprefix("sha256:")[:12]
             yield f"{artifact.filename} has the sha256 {there}…, {MANIFEST_NAME} says {artifact.sha256[:12]}…"
-    known = {artifact.filename for artifact in candidate.artifacts} | _METADATA
+    known = {artifact.filename for artifact in candidate.artifacts} | METADATA
     for name in sorted(set(by_name) - known):
         yield f"{ascii(name)[1:-1]} belongs to nothing in {MANIFEST_NAME}"
 
@@ -286,7 +287,7 @@ def _check_content(candidate: Candidate, *, old: bool) -> None:
 
 def _check_artifacts(artifacts: tuple[Artifact, ...], *, old: bool) -> None:
     for artifact in artifacts:
-        if not is_safe_name(artifact.filename) or artifact.filename.lower() in _METADATA:
+        if not is_safe_name(artifact.filename) or artifact.filename.lower() in METADATA:
             raise _damaged(f"an artifact may not be called {ascii(artifact.filename)[:160]}")
         if artifact.size < 0 or not is_sha256(artifact.sha256):
             raise _damaged(f"size or sha256 of {artifact.filename} is malformed")

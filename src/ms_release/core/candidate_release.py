@@ -13,7 +13,7 @@ from ms_release.core.action import Act, Blocked, Done
 from ms_release.core.candidate import (
     CHECKSUMS_NAME,
     MANIFEST_NAME,
-    SIGNATURE_NAME,
+    METADATA,
     Candidate,
     check_candidate,
     identity,
@@ -25,7 +25,6 @@ from ms_release.core.observation import Asset, Release
 from ms_release.core.promote import DistFile
 from ms_release.errors import DamagedError, IntegrityError
 
-METADATA = frozenset({MANIFEST_NAME, CHECKSUMS_NAME, SIGNATURE_NAME})
 _OF_COMMIT = re.compile(r"rc-([0-9a-f]{40})")
 _OF_IDENTITY = re.compile(r"rc-[A-Za-z0-9][A-Za-z0-9._+-]*-([0-9a-f]{16})")
 
@@ -188,6 +187,12 @@ def _commit_of(tag: str, candidate: Candidate, own: str) -> tuple[str, str]:
         made = identity(candidate.producer_kind, candidate.recipe_fingerprint, candidate.inputs)
         return own, "" if found[1] == made else f"its tag names the identity {found[1]}, its inputs have {made}"
     return own, f"{tag[:80]!a} is no tag of a candidate"
+
+
+def check_tag(tag: str, candidate: Candidate) -> list[str]:
+    """What is wrong with the tag itself: it names an identity that is not that of the candidate's inputs."""
+    problem = _commit_of(tag, candidate, "")[1]
+    return [problem] if problem else []
 
 
 def fits_tag(tag: str, sha: str, candidate: Candidate) -> bool:

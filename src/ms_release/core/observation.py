@@ -67,11 +67,17 @@ class Ready(Struct, frozen=True):
 
 
 class CandidateQuestion(Struct, frozen=True):
-    """Which candidate is looked for: its tag, the commit it must be built from, and who may see it."""
+    """Which candidate is looked for: its tag, the commit it must be built from, and who may see it.
+
+    `inputs`: the commits of other repositories (`owner/name`) that it must be built from besides. `key`: the public key
+    (base64) that must have signed it, "" = none.
+    """
 
     tag: str
     sha: str
     visibility: str
+    inputs: dict[str, str] = {}
+    key: str = ""
 
 
 class Run(Struct, frozen=True):
@@ -215,6 +221,7 @@ class Home(Struct, frozen=True):
 class Observation(Struct, frozen=True):
     """Facts of one look, at the forge's time `now`.
 
+    `recipes`: (path, SHA-256) of the files that say how a repository's candidate is built, where they were asked for.
     From `release_change` on they concern the plan that was asked about. `published` holds small published files by
     name, `signature_valid` says whether the manifest's signature verifies against the pinned key. `seen_alive` are the
     runs that this very command has started or seen unfinished, `dispatched` the names of those whose number the forge
@@ -226,6 +233,7 @@ class Observation(Struct, frozen=True):
     home: Home
     repos: dict[str, RepoFacts]
     ready: dict[str, Ready | None] = {}
+    recipes: dict[str, tuple[tuple[str, str], ...]] = {}
     protection_read: bool = False
     candidate_runs: dict[str, tuple[Run, ...]] | None = None
     release_change: ChangeFacts | None = None

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from ms_release.config import Config, Product, Repo
 from ms_release.core import gates, stale, train
-from ms_release.core.candidate import candidate_tag
 from ms_release.core.model import CandidatePin, Finding, Pin
 from ms_release.core.notes import Change, RepoChanges
 from ms_release.core.observation import Observation
@@ -46,11 +45,12 @@ class Intent(Struct, frozen=True):
 
 
 class Previous(Struct, frozen=True):
-    """The published release that a new one follows, with its pins and the digests of the candidates it promoted."""
+    """The published release that a new one follows, with its pins; digests and tags of the candidates it promoted."""
 
     tag: str
     pins: tuple[Pin, ...]
     candidates: dict[str, str] = {}
+    tags: dict[str, str] = {}
 
 
 class Draft(Struct, frozen=True):
@@ -138,7 +138,7 @@ def make_draft(config: Config, product: Product, intent: Intent, facts: Observat
     home = config.home(product)
     changes = tuple(_changes(pin, facts, parts.before) for pin in parts.pins)
     version, reason = _version(intent, facts, changes)
-    candidates = tuple(_candidate(config.repo(pin.repo), pin, facts) for pin in parts.pins)
+    candidates = tuple(_candidate(config.repo(pin.repo), pin, facts, parts.tags[pin.repo]) for pin in parts.pins)
     if intent.source is not None:
         _check_same_bytes(candidates, parts.before)
     subject = gates.Subject(config, product, version.tag, parts.pins, candidates, parts.config_blob, facts)
@@ -167,11 +167,12 @@ def make_draft(config: Config, product: Product, intent: Intent, facts: Observat
 
 
 class Parts(Struct, frozen=True):
-    """What was settled before the plan is put together."""
+    """What was settled before the plan is put together; `tags` are those of the candidates, by repository."""
 
     pins: tuple[Pin, ...]
     before: Previous | None
     config_blob: str
+    tags: dict[str, str]
 
 
 def _version(intent: Intent, facts: Observation, changes: tuple[RepoChanges, ...]) -> tuple[Version, str]:
@@ -220,9 +221,8 @@ def _check_same_bytes(candidates: tuple[CandidatePin, ...], before: Previous | N
             )
 
 
-def _candidate(repo: Repo, pin: Pin, facts: Observation) -> CandidatePin:
+def _candidate(repo: Repo, pin: Pin, facts: Observation, tag: str) -> CandidatePin:
     assert repo.candidate is not None
-    tag = candidate_tag(pin.repo, pin.sha, None)
     ready = facts.ready.get(pin.repo)
     if ready is not None and not ready.problems:
         return CandidatePin(pin.repo, pin.slug, tag, "ready", repo.candidate.workflow, ready.release.id, ready.digest)

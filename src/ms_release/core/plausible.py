@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ms_release.config import Config, Product
+from ms_release.core.candidate_identity import is_tag_of
 from ms_release.core.plan import Plan, Verdict
 from ms_release.core.version import parse_tag
 
@@ -23,6 +24,10 @@ def implausible(plan: Plan, config: Config, product: Product) -> Iterator[str]:
     expected = {(r.id, r.slug, r.candidate.workflow) for r in config.components(product) if r.candidate}
     if {(c.repo, c.slug, c.workflow) for c in plan.candidates} != expected:
         yield "its candidates are not those of the configured repositories and workflows"
+    commits = {pin.repo: pin.sha for pin in plan.pins}
+    for c in plan.candidates:
+        if c.repo in product.repos and c.repo in commits and not is_tag_of(config.repo(c.repo), commits[c.repo], c.tag):
+            yield f"its candidate {c.tag} is none of {c.repo} at {commits[c.repo][:12]}"
     if not plan.gates:
         yield "no gate judged it"
 

@@ -15,6 +15,7 @@ from ms_release.core.action import (
     Watch,
     watch_run,
 )
+from ms_release.core.candidate_identity import dispatch_inputs
 from ms_release.core.change import next_change
 from ms_release.core.model import CandidatePin
 from ms_release.core.observation import Observation, Run
@@ -98,12 +99,15 @@ def _next_candidate(
         return watch_run(candidate.slug, runs[0])
     if runs and (runs[0].id in facts.seen_alive or title in facts.dispatched):
         if runs[0].conclusion == "success":
-            problem = "its run succeeded, but the release is missing or incomplete"
+            ready = facts.ready.get(candidate.repo)
+            what = f": {ready.problems[0]}" if ready else ""
+            problem = f"its run succeeded, but the release is missing or incomplete{what}"
         else:
             problem = f"its run ended with {runs[0].conclusion}"
         return Blocked(
             f"the candidate of {candidate.repo} could not be built: {problem}",
             f"Look at {runs[0].url}; once mended, the same command builds it again.",
         )
-    pin = next(p for p in goal.plan.pins if p.repo == candidate.repo)
-    return DispatchWorkflow(candidate.slug, candidate.workflow, pin.ref, {"sha": pin.sha, "tag": candidate.tag}, title)
+    pins = {p.repo: p for p in goal.plan.pins}
+    inputs = dispatch_inputs(goal.config, candidate, pins)
+    return DispatchWorkflow(candidate.slug, candidate.workflow, pins[candidate.repo].ref, inputs, title)

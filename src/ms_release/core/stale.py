@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from ms_release.config import Config
 from ms_release.core.action import Blocked
+from ms_release.core.candidate_identity import question
 from ms_release.core.model import CandidatePin, Pin
 from ms_release.core.observation import Observation
 from ms_release.core.plan import Plan, Protection
@@ -34,6 +35,7 @@ def moved_facts(plan: Plan, config: Config, facts: Observation) -> tuple[Moved, 
         *_configuration(plan, facts),
         *(m for pin in plan.pins for m in _pin(pin, config, facts)),
         *(m for candidate in plan.candidates for m in _candidate(candidate, facts)),
+        *_recipes(plan, config, facts),
         *_protection(plan, facts),
     )
 
@@ -107,6 +109,17 @@ def _candidate(candidate: CandidatePin, facts: Observation) -> Iterator[Moved]:
         yield Moved(name, f"digest {candidate.digest[:12]}", f"digest {ready.digest[:12]}")
     elif ready.problems:
         yield Moved(name, "complete", ready.problems[0])
+
+
+def _recipes(plan: Plan, config: Config, facts: Observation) -> Iterator[Moved]:
+    """A candidate that is still to be built is built as its branch says today: under another recipe it is another."""
+    pins = {pin.repo: pin for pin in plan.pins}
+    for candidate in plan.candidates:
+        if candidate.state == "ready" or candidate.repo not in facts.recipes:
+            continue
+        now = question(config, config.repo(candidate.repo), pins, facts.recipes[candidate.repo]).tag
+        if now != candidate.tag:
+            yield Moved(f"the recipe of {candidate.repo}", candidate.tag, now)
 
 
 def protection(facts: Observation) -> Protection | None:

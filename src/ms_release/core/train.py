@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ms_release.config import Config, Product
 from ms_release.core import notes, sanitize, spec
-from ms_release.core.candidate import candidate_tag
+from ms_release.core.candidate_identity import planned_question, question
 from ms_release.core.change import Change
 from ms_release.core.model import File, Pin
 from ms_release.core.observation import CandidateQuestion, Observation, Run
@@ -70,14 +70,16 @@ def render_spec(train: Train) -> bytes:
     )
 
 
-def candidate_questions(config: Config, pins: tuple[Pin, ...]) -> dict[str, CandidateQuestion]:
-    """What to look for so that each pin's candidate is found."""
-    found = {}
-    for pin in pins:
-        rule = config.repo(pin.repo).candidate
-        assert rule is not None
-        found[pin.repo] = CandidateQuestion(candidate_tag(pin.repo, pin.sha, None), pin.sha, rule.visibility)
-    return found
+def candidate_questions(config: Config, pins: tuple[Pin, ...], facts: Observation) -> dict[str, CandidateQuestion]:
+    """What to look for so that each pin's candidate is found. Raises UsageError for an input that nothing pins."""
+    by_id = {pin.repo: pin for pin in pins}
+    return {id: question(config, config.repo(id), by_id, facts.recipes.get(id, ())) for id in by_id}
+
+
+def planned_questions(train: Train) -> dict[str, CandidateQuestion]:
+    """The same for the candidates that a plan names."""
+    by_id = {pin.repo: pin for pin in train.plan.pins}
+    return {c.repo: planned_question(train.config, c, by_id) for c in train.plan.candidates}
 
 
 def release_change(train: Train) -> Change:
