@@ -32,7 +32,7 @@ PURE = set(
     "hashlib heapq hmac html itertools json math operator re string struct textwrap types typing unicodedata "
     "urllib.parse".split()
 )
-CORE_MAY_IMPORT = {*PURE, "msgspec", "tomllib", "ms_release.core", "ms_release.config", "ms_release.errors"}
+CORE_MAY_IMPORT = {*PURE, "msgspec", "tomllib", "ruamel", "ms_release.core", "ms_release.config", "ms_release.errors"}
 CORE_MAY_NOT_CALL = set("open print input eval exec compile __import__ breakpoint globals exit quit".split())
 CLOCK_READERS = {"now", "today", "utcnow"}
 

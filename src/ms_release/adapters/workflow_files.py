@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ms_release.core import yaml_text
 from ms_release.core.names import is_safe_name
 from ms_release.core.proposal_facts import Job, Workflow
+from ms_release.errors import DamagedError
 
-MAX_CHARACTERS = 64 * 1024
+MAX_CHARACTERS = yaml_text.MAX_BYTES
 _BUILDS = re.compile(r"\bms(?:-release| release) candidate build\b")
 _VISIBILITY = re.compile(r"--visibility[ =](draft|prerelease)\b")
 
@@ -18,14 +20,11 @@ def read_workflow(file: str, text: str) -> Workflow | None:
 
     Scalars stay the texts that they are written as (`on` is no boolean); nothing in the file is ever executed.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    if len(text) > MAX_CHARACTERS or not is_safe_name(file):
+    if not is_safe_name(file):
         return None
     try:
-        raw: Any = YAML(typ="base", pure=True).load(text)
-    except (YAMLError, ValueError, TypeError, RecursionError):
+        raw: Any = yaml_text.load(text.encode("utf-8", "surrogatepass"), file)
+    except DamagedError:
         return None
     if not isinstance(raw, dict) or not isinstance(raw.get("jobs"), dict):
         return None
