@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ms_release.adapters.policy_answers import PROTECTED, TAG_RULES
+
 _VALUE = re.compile(r"\$(v\d+)")
 
 _CHECKS = """
@@ -49,6 +51,8 @@ FRAGMENTS = {
   abandoning: refs(refPrefix: "refs/heads/abandon/", first: 100) {{ nodes {{ name }} }}
   releases(first: 100, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ {_RELEASES} }}
 }}""",
+    "Protected": PROTECTED,
+    "TagRules": TAG_RULES,
 }
 
 _PULLS = """

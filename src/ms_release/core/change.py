@@ -13,7 +13,10 @@ from ms_release.core.selection import judge_pull
 
 
 class Change(Struct, frozen=True):
-    """Files on their way into `base`, through the branch whose creation is the lock."""
+    """Files on their way into `base`, through the branch whose creation is the lock.
+
+    `replaces`: they may take the place of older ones; else a path that is there already stops it.
+    """
 
     repo: str
     base: str
@@ -22,6 +25,7 @@ class Change(Struct, frozen=True):
     title: str
     body: str
     checks: tuple[CheckRule, ...]
+    replaces: bool = False
 
     @property
     def wanted(self) -> dict[str, str | None]:
@@ -35,11 +39,13 @@ def next_change(change: Change, facts: ChangeFacts, base_head: str) -> Next:
     if pull is not None and pull.state == "MERGED":
         return _merged(change, facts, pull)
     if facts.on_base == change.wanted:
+        if change.replaces:
+            return Done(f"{change.base} holds it already")
         return Blocked(
             f"{change.base} holds the files of {change.branch}, but no merged pull request brought them",
             "Find out who committed them.",
         )
-    if any(facts.on_base[path] is not None for path in change.wanted):
+    if not change.replaces and any(facts.on_base[path] is not None for path in change.wanted):
         return Blocked(
             f"{change.base} already holds another {_first(facts.on_base)}", "Plan a higher version.", stale=True
         )
@@ -68,7 +74,9 @@ def _open(change: Change, facts: ChangeFacts, base_head: str) -> Next:
         head = base_head
         actions.append(action.CreateBranch(change.repo, change.branch, head))
     if facts.branch is None or facts.on_branch != change.wanted:
-        if facts.branch is not None and any(blob is not None for blob in facts.on_branch.values()):
+        # a branch that nobody has written to shows what its base has, or had
+        untouched = change.replaces and facts.on_branch == facts.on_base
+        if facts.branch is not None and any(blob is not None for blob in facts.on_branch.values()) and not untouched:
             return _held(change, facts)
         actions.append(action.CommitFiles(change.repo, change.branch, head, change.title, change.files))
     actions.append(action.OpenPullRequest(change.repo, change.branch, change.base, change.title, change.body))
