@@ -15,7 +15,7 @@ from ms_release.adapters.files import read_limited, write_private
 from ms_release.adapters.http import Client
 from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, SIGNATURE_NAME, check_candidate, parse_candidate
 from ms_release.core.candidate_identity import check_inputs
-from ms_release.core.candidate_release import check_tag
+from ms_release.core.candidate_release import check_tag, name_releases
 from ms_release.core.observation import Asset, CandidateQuestion, Ready, Release, RepoFacts
 from ms_release.errors import DamagedError, ForgeError, MachineError
 
@@ -93,8 +93,8 @@ def find(client: Client, cache: Cache, repo: RepoFacts, asked: CandidateQuestion
     if not found:
         return None
     if len(found) > 1:
-        ids = ", ".join(str(r.id) for r in found)
-        return Ready(found[0], "", None, (f"several releases share the tag: {ids}",))
+        exact = [release_from_rest(client.get(f"/repos/{repo.slug}/releases/{r.id}").json) for r in found]
+        return Ready(found[0], "", None, (f"several releases share the tag: {name_releases(exact)}",))
     return _read(client, cache, repo.slug, found[0], asked)
 
 

@@ -25,8 +25,9 @@ from ms_release.core.candidate import (
     METADATA,
     Candidate,
     parse_candidate,
+    twins,
 )
-from ms_release.core.candidate_release import check_bytes
+from ms_release.core.candidate_release import check_bytes, name_releases
 from ms_release.core.names import is_safe_name
 from ms_release.core.observation import Asset, Release
 from ms_release.errors import BlockedError, CredentialError, DamagedError, IntegrityError, MachineError, UsageError
@@ -107,8 +108,8 @@ def find_release(client: Client, slug: str, which: int | str) -> Release:
     if len(found) == 1:
         return found[0]
     if found:
-        ids = ", ".join(str(r.id) for r in found)
-        raise BlockedError(f"several releases of {slug} have the tag {which}: {ids}", remedy="Delete all but one.")
+        cause = f"several releases of {slug} have the tag {which}: {name_releases(found)}"
+        raise BlockedError(cause, remedy="Find out which is yours, and delete the others by their id.")
     raise BlockedError(
         f"{slug} has no candidate {which} that this token may see",
         remedy="Build it, or use a token with push right if it is a draft.",
@@ -124,8 +125,7 @@ def download(client: Client, slug: str, release: Release, folder: Path, expected
     assets = {a.name: a for a in release.assets}
     problems = [f"{n} is missing" for n in (MANIFEST_NAME, CHECKSUMS_NAME) if n not in assets]
     problems += [f"{a.name!a} is not completely uploaded" for a in release.assets if a.size < 0]
-    if len(assets) != len(release.assets):
-        problems.append("two assets share a name")
+    problems += twins((a.name, a.digest) for a in release.assets)
     if problems:
         return Checked(name, "", None, tuple(problems))
     small = [a for n, a in assets.items() if n in METADATA]
@@ -144,7 +144,7 @@ def download(client: Client, slug: str, release: Release, folder: Path, expected
     wanted = [assets[a.filename] for a in listed if a.filename in assets and assets[a.filename].size == a.size]
     read += client.gather([partial(_download, client, slug, asset, folder, asset.size) for asset in wanted])
     got = {n for n, _, _ in read}
-    skipped = [(a.name, a.size, "") for a in release.assets if a.name not in got]
+    skipped = [(a.name, a.size, (a.digest or "")[7:]) for a in release.assets if a.name not in got]
     candidate, differences = check_bytes(
         manifest, metadata[CHECKSUMS_NAME], [*read, *skipped], repo=slug, tag=release.tag
     )

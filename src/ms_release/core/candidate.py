@@ -236,8 +236,7 @@ def _check_origin(candidate: Candidate, repo: str, sha: str) -> Iterable[str]:
 
 def _check_assets(candidate: Candidate, assets: list[tuple[str, int, str | None]]) -> Iterable[str]:
     by_name = {name: (size, digest) for name, size, digest in assets}
-    if len(by_name) != len(assets):
-        yield "two assets share a name"
+    yield from twins((name, digest) for name, _, digest in assets)
     for name in (MANIFEST_NAME, CHECKSUMS_NAME):
         if name not in by_name:
             yield f"{name} is missing"
@@ -246,14 +245,32 @@ def _check_assets(candidate: Candidate, assets: list[tuple[str, int, str | None]
             yield f"{artifact.filename} is missing"
             continue
         size, digest = by_name[artifact.filename]
+        there, said = short(digest), f"{MANIFEST_NAME} says"
         if size != artifact.size:
-            yield f"{artifact.filename} has {size} bytes, {MANIFEST_NAME} says {artifact.size}"
-        if digest is not None and digest != f"sha256:{artifact.sha256}":
-            there = ascii(digest)[1:-1].removeprefix("sha256:")[:12]
-            yield f"{artifact.filename} has the sha256 {there}…, {MANIFEST_NAME} says {artifact.sha256[:12]}…"
+            have = (
+                f"{artifact.filename} has {size} bytes ({there})" if size >= 0 else f"{artifact.filename} is half there"
+            )
+            yield f"{have}, {said} {artifact.size} ({artifact.sha256[:12]})"
+        elif digest is not None and digest != f"sha256:{artifact.sha256}":
+            yield f"{artifact.filename} has the sha256 {there}, {said} {artifact.sha256[:12]}"
     known = {artifact.filename for artifact in candidate.artifacts} | METADATA
     for name in sorted(set(by_name) - known):
         yield f"{ascii(name)[1:-1]} belongs to nothing in {MANIFEST_NAME}"
+
+
+def twins(assets: Iterable[tuple[str, str | None]]) -> Iterable[str]:
+    """The names that more than one asset has, each with the digests of all of them."""
+    digests: dict[str, list[str]] = {}
+    for name, digest in assets:
+        digests.setdefault(name, []).append(short(digest))
+    for name, found in digests.items():
+        if len(found) > 1:
+            yield f"two assets share a name: {ascii(name)[1:-1]} ({' and '.join(found)})"
+
+
+def short(digest: str | None) -> str:
+    """The forge's digest of an asset as messages show it."""
+    return ascii(digest)[1:-1].removeprefix("sha256:")[:12] if digest and digest != "sha256:" else "digest not told"
 
 
 def _check_checksums(candidate: Candidate, checksums: Mapping[str, str]) -> Iterable[str]:
@@ -264,7 +281,8 @@ def _check_checksums(candidate: Candidate, checksums: Mapping[str, str]) -> Iter
         yield f"{CHECKSUMS_NAME} names {ascii(name)[1:-1]}, which {MANIFEST_NAME} does not"
     for name in sorted(expected.keys() & checksums.keys()):
         if expected[name] != checksums[name]:
-            yield f"{CHECKSUMS_NAME} and {MANIFEST_NAME} differ about {name}"
+            both = f"{checksums[name][:12]} and {expected[name][:12]}"
+            yield f"{CHECKSUMS_NAME} and {MANIFEST_NAME} differ about {name}: {both}"
 
 
 def _check_content(candidate: Candidate, *, old: bool) -> None:

@@ -20,6 +20,7 @@ from ms_release.core.candidate import (
     parse_candidate,
     parse_checksums,
     render_checksums,
+    short,
 )
 from ms_release.core.observation import Asset, Release
 from ms_release.core.promote import DistFile
@@ -53,6 +54,15 @@ class Found(Struct, frozen=True):
     tag_commit: str | None = None
 
 
+def name_releases(releases: Iterable[Release]) -> str:
+    """Releases of one tag by their ids, each with the digest of its `candidate.json` where the forge tells one."""
+    named = []
+    for release in sorted(releases, key=lambda r: r.id):
+        digests = [short(a.digest) for a in release.assets if a.name == MANIFEST_NAME]
+        named.append(f"{release.id} ({MANIFEST_NAME} {digests[0]})" if digests else str(release.id))
+    return ", ".join(named)
+
+
 def marker(tag: str) -> str:
     """The hidden line by which a candidate release is known as ours."""
     return f"<!-- ms-candidate tag={tag} -->"
@@ -67,8 +77,7 @@ def next_candidate(built: Built, found: Found) -> Act | Blocked | Done:
         cause = f"tag {built.tag} of {built.repo} is not at {built.sha[:12]} but at {found.tag_commit[:12]}"
         return Blocked(cause, "Find out who made it; tags never move.")
     if len(found.releases) > 1:
-        ids = ", ".join(str(r.id) for r in sorted(found.releases, key=lambda r: r.id))
-        cause = f"several releases of {built.repo} have the tag {built.tag}: {ids}"
+        cause = f"several releases of {built.repo} have the tag {built.tag}: {name_releases(found.releases)}"
         return Blocked(cause, "Delete all but one by their id, then run the job again.")
     if not found.releases:
         draft = action.CreateDraft(
@@ -116,7 +125,15 @@ def _problems(built: Built, release: Release, manifest: bytes | None) -> list[st
     assert manifest is not None
     theirs = {a.filename: (a.size, a.sha256) for a in parse_candidate(manifest).artifacts}
     ours = {a.filename: (a.size, a.sha256) for a in built.candidate.artifacts}
-    return [f"{name} differs" for name in sorted(set(theirs) | set(ours)) if theirs.get(name) != ours.get(name)]
+    return [
+        f"{name} differs ({_sha256(theirs.get(name))} there, {_sha256(ours.get(name))} here)"
+        for name in sorted(set(theirs) | set(ours))
+        if theirs.get(name) != ours.get(name)
+    ]
+
+
+def _sha256(artifact: tuple[int, str] | None) -> str:
+    return artifact[1][:12] if artifact else "nothing"
 
 
 def _incomplete(built: Built, release: Release, manifest: bytes | None) -> list[str]:
