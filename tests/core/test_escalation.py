@@ -81,7 +81,7 @@ def test_foreign_text_in_an_issue_calls_nobody_and_closes_nothing() -> None:
     body = issue(message="@everyone closes #1 <!-- x --> <img src=y>", remedy="![a](http://b)").body
     assert "@everyone" not in body
     assert "#1" not in body
-    assert body.count("<") == 1 and body.count("<!--") == 1, "only our own mark"
+    assert (body.count("<"), body.count("<!--")) == (1, 1), "only our own mark"
     assert len(issue(subject="a" * 300).title) == 120
 
 

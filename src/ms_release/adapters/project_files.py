@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from ms_release.adapters.files import read_limited
@@ -19,6 +20,11 @@ def look(folder: Path) -> Found:
     """
     paths = frozenset(mark for mark in MARKS if _is_real(folder, mark))
     return Found(paths, {name: _text(folder / name) for name in TEXTS if name in paths})
+
+
+def texts(folder: Path, paths: Sequence[str]) -> dict[str, str]:
+    """The texts of those of these files that are there, by the same rules."""
+    return {path: _text(folder / path) for path in paths if _is_real(folder, path)}
 
 
 def _is_real(folder: Path, mark: str) -> bool:

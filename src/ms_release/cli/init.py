@@ -103,6 +103,12 @@ def owner_of(remote: str, server: str) -> str | None:
 
     None for another host (a token must not follow a remote there) and for anything else.
     """
+    slug = slug_of(remote, server)
+    return slug.partition("/")[0] if slug else None
+
+
+def slug_of(remote: str, server: str) -> str | None:
+    """`owner/name` in a remote's address on that forge, in the same forms; None for another host."""
     from ms_release.core.names import is_slug
 
     here = urlsplit(server)
@@ -114,7 +120,7 @@ def owner_of(remote: str, server: str) -> str | None:
     except ValueError:
         return None
     slug = there.path.strip("/").removesuffix(".git")
-    return slug.partition("/")[0] if same and is_slug(slug) else None
+    return slug if same and is_slug(slug) else None
 
 
 def _propose(reader: OrganisationReader, login: str, server: str) -> Proposal:

@@ -73,6 +73,8 @@ SUMMARIES = {
     "assemble:assemble": "in the publishing run: fetch candidates, lay out the files",
     "promote:promote": "in the publishing run, behind the environment: sign and publish",
     "candidate:candidate": "build, verify, fetch and list candidates",
+    "prove:prove": "run the gates of a commit here, in clean clones",
+    "policy:policy": "hold protections to the rules, and repair them",
     "rehearse:rehearse": "the whole release, offline, on the embedded forge",
     "forge:forge": "the embedded forge alone",
 }
@@ -86,6 +88,8 @@ _RELEASE = {
     "publish": _CONTENT["publish"],
     "content": "content:content",
     "candidate": "candidate:candidate",
+    "prove": "prove:prove",
+    "policy": "policy:policy",
     "rehearse": "rehearse:rehearse",
     "forge": "forge:forge",
 }

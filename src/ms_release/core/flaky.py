@@ -1,0 +1,57 @@
+"""Checks that say different things about the same commit: found in the attempts that the forge keeps (SPEC 4, 8)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from ms_release.core.model import Finding
+from ms_release.core.observation import Check
+
+_GOOD = {"success"}
+_BAD = {"failure", "timed_out"}
+
+
+class Flip(Struct, frozen=True, order=True):
+    """A check that failed in `failed` of the `attempts` about one commit, and not in the others."""
+
+    name: str
+    app: str
+    failed: int
+    attempts: int
+
+    @property
+    def rate(self) -> float:
+        """The share of attempts that failed."""
+        return self.failed / self.attempts
+
+
+def flips(checks: Iterable[Check]) -> tuple[Flip, ...]:
+    """The checks of one commit that have both succeeded and failed; every attempt is among `checks`.
+
+    What was cancelled, skipped or is neutral says nothing about the commit, and does not count.
+    """
+    verdicts: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for check in checks:
+        conclusion = (check.conclusion or "").lower()
+        if conclusion in _GOOD | _BAD:
+            verdicts[check.name, check.app].append(conclusion in _BAD)
+    mixed = ((key, bad) for key, bad in verdicts.items() if any(bad) and not all(bad))
+    return tuple(sorted(Flip(name, app, sum(bad), len(bad)) for (name, app), bad in mixed))
+
+
+def findings(repo: str, at: str, found: Iterable[Flip], rate: float) -> tuple[Finding, ...]:
+    """The flips at the commit `at` above the configured rate, as findings about the repository's checks."""
+    return tuple(
+        Finding(
+            "FLAKY",
+            f"{repo} {flip.name}",
+            "FAIL",
+            f"failed in {flip.failed} of {flip.attempts} attempts at {at}",
+            "Find out what differs between the attempts; a check that was repeated until it passed proves nothing.",
+        )
+        for flip in found
+        if flip.rate > rate
+    )
