@@ -89,13 +89,18 @@ def _own_organisation(server: str, reader: OrganisationReader) -> str:
 
 def _of_remote(server: str) -> str | None:
     """The owner in the address of the remote `origin`, if that is on this forge."""
+    return owner_of(remote_of(Path.cwd()), server)
+
+
+def remote_of(folder: Path) -> str:
+    """The address of a clone's remote `origin`; "" where there is none."""
     from ms_release.adapters.git import run
 
     try:
-        code, out = run(Path.cwd(), ["config", "--get", "remote.origin.url"])
+        code, out = run(folder, ["config", "--get", "remote.origin.url"])
     except MachineError:
-        return None
-    return owner_of(out.decode(errors="replace").strip(), server) if code == 0 else None
+        return ""
+    return out.decode(errors="replace").strip() if code == 0 else ""
 
 
 def owner_of(remote: str, server: str) -> str | None:

@@ -75,6 +75,7 @@ SUMMARIES = {
     "candidate:candidate": "build, verify, fetch and list candidates",
     "prove:prove": "run the gates of a commit here, in clean clones",
     "policy:policy": "hold protections to the rules, and repair them",
+    "wire:wire": "write a repository's workflows and its release/plan.md",
     "rehearse:rehearse": "the whole release, offline, on the embedded forge",
     "forge:forge": "the embedded forge alone",
 }
@@ -90,6 +91,7 @@ _RELEASE = {
     "candidate": "candidate:candidate",
     "prove": "prove:prove",
     "policy": "policy:policy",
+    "wire": "wire:wire",
     "rehearse": "rehearse:rehearse",
     "forge": "forge:forge",
 }

@@ -105,11 +105,16 @@ def input_commits(config: Config, repo: Repo, pins: Mapping[str, Pin]) -> dict[s
     return {config.repo(id).slug: pins[id].sha for id in declared}
 
 
+def input_name(id: str) -> str:
+    """What the workflow's input for the commit of a declared input is called."""
+    return f"{_NO_INPUT.sub('_', id)}_sha"
+
+
 def dispatch_inputs(config: Config, planned: CandidatePin, pins: Mapping[str, Pin]) -> dict[str, str]:
     """What the workflow of a candidate is started with: `sha`, `tag`, and `<id>_sha` for every declared input."""
     rule = config.repo(planned.repo).candidate
     declared = rule.inputs if rule else ()
-    others = {f"{_NO_INPUT.sub('_', id)}_sha": pins[id].sha for id in declared}
+    others = {input_name(id): pins[id].sha for id in declared}
     return {"sha": pins[planned.repo].sha, "tag": planned.tag, **others}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from msgspec import Struct
 
 from ms_release.config import Config, Repo
+from ms_release.core.candidate_identity import input_name
 from ms_release.core.model import Finding, Outcome
 from ms_release.core.wiring_jobs import (
     SETUP_ACTION,
@@ -92,8 +93,13 @@ def role_of(config: Config, repo: Repo, file: str) -> Role:
         file=file,
         environment=products[0].environment if products else "",
         environments=frozenset(p.environment for p in config.products if p.home == repo.id),
-        inputs=PUBLISH_INPUTS if products else CANDIDATE_INPUTS if candidate else None,
+        inputs=PUBLISH_INPUTS if products else candidate_inputs(repo) if candidate else None,
     )
+
+
+def candidate_inputs(repo: Repo) -> tuple[str, ...]:
+    """What a repository's candidate workflow is started with."""
+    return (*CANDIDATE_INPUTS, *(input_name(id) for id in (repo.candidate.inputs if repo.candidate else ())))
 
 
 def judge(config: Config, repo: Repo, files: Mapping[str, bytes | None]) -> tuple[Finding, ...]:
