@@ -14,7 +14,7 @@ from ms_release.core.action import Action, Wait
 from ms_release.core.observation import Asset, ChangeFacts, Check, Observation, Pull, Ready, Release, Run
 from ms_release.core.train import Train
 
-CHANGES = ("release_change", "evidence_change", "mark_change")
+CHANGES = ("release_change", "evidence_change", "mark_change", "audit_change")
 
 
 class Outcome(Struct, frozen=True):
@@ -132,8 +132,8 @@ def _release(release: Release, done: Action, outcome: Outcome) -> Release:
 def assume(facts: Observation, wait: Wait, goal: Train) -> Observation:
     """The observation in which the candidates or checks that a dry run waits for have come well."""
     if wait.awaited == "candidates":
-        built = {c.repo: facts.ready.get(c.repo) or _built(c.tag) for c in goal.plan.candidates}
-        return replace(facts, ready=built)
+        there = {repo: ready for repo, ready in facts.ready.items() if ready and not ready.problems}
+        return replace(facts, ready={c.repo: there.get(c.repo) or _built(c.tag) for c in goal.plan.candidates})
     green = tuple(
         Check(c.name, c.app, "completed", "success", 0, event="pull_request")
         for c in goal.config.home(goal.product).checks

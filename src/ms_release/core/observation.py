@@ -239,6 +239,7 @@ class Observation(Struct, frozen=True):
     release_change: ChangeFacts | None = None
     evidence_change: ChangeFacts | None = None
     mark_change: ChangeFacts | None = None
+    audit_change: ChangeFacts | None = None
     runs: tuple[Run, ...] | None = None
     approvals: tuple[Approval, ...] | None = None
     published: dict[str, bytes] | None = None

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from ms_release.core.policy_base import Verdict
+from ms_release.core.policy_edit import Edit, Repair
 from ms_release.core.policy_record import Verdicts
 from ms_release.core.sanitize import terminal_line
 
@@ -62,3 +63,28 @@ def _wrapped(head: str, text: str) -> list[str]:
         terminal_line(text), _WIDTH, initial_indent=head, subsequent_indent=" " * min(len(head), 16),
         break_on_hyphens=False,
     ) or [head.rstrip()]  # fmt: skip
+
+
+def repair_text(repair: Repair) -> str:
+    """The changes that are due: which layer, and each rule's "was → will be"; then what others must do."""
+    lines: list[str] = []
+    for slug in dict.fromkeys(edit.slug for edit in repair.edits):
+        lines.append(terminal_line(slug))
+        for edit in (one for one in repair.edits if one.slug == slug):
+            lines += _wrapped("  ", _layer(edit))
+            for reason in edit.reasons:
+                lines += _wrapped(f"    {reason.code:{_CODE}}  ", f"{reason.was} → {reason.will}")
+        lines.append("")
+    for one in repair.cannot:
+        lines += _wrapped("  --  ", f"{one.code} of {one.slug}: {one.why}; {one.who} must act")
+    return "\n".join(lines) or "nothing to change"
+
+
+def _layer(edit: Edit) -> str:
+    return f"take away {edit.layer}" if edit.method == "DELETE" else edit.layer
+
+
+def sentence(edit: Edit) -> str:
+    """A change as it is being made."""
+    verb = {"POST": "make", "DELETE": "take away"}.get(edit.method, "change")
+    return f"{verb} {edit.layer} of {edit.slug}"

@@ -1,0 +1,142 @@
+"""`policy audit` and `policy apply`: the rules of every repository against its settings, and the repair of drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ms_release.cli.common import Settings, connect, load_config, standard_options
+from ms_release.errors import BlockedError, CredentialError
+
+if TYPE_CHECKING:
+    from ms_release.adapters.http import Client
+    from ms_release.adapters.policy_read import PolicySeen
+    from ms_release.config import Config, Repo
+    from ms_release.core.policy_base import Verdict
+
+
+@click.group()
+def policy() -> None:
+    """The protections that a release stands on: see what is missing, repair it.
+
+    \b
+    Example:
+      ms release policy audit
+    """
+
+
+@dataclass
+class Audited:
+    """One audit: what was seen, and what the rules say about it by `owner/name`."""
+
+    seen: PolicySeen
+    verdicts: dict[str, tuple[Verdict, ...]]
+
+    def document(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        from ms_release.core.policy_record import document
+
+        effort = self.seen.effort
+        cost = {"branch_rules": effort.branch_requests, "settings": effort.other_requests}
+        found = document(self.verdicts, self.seen.now, self.seen.viewer)
+        return {**found, "requests": cost, "seconds": round(effort.seconds, 1)}
+
+    def ending(self, next_command: str = "ms release policy apply") -> BlockedError | CredentialError | None:
+        """How the command ends when not everything is as it should be: 3 for findings, 5 where nothing can be told."""
+        blocking = [(slug, v) for slug, found in self.verdicts.items() for v in found if v.blocks]
+        if not blocking:
+            return None
+        failed = sum(1 for _, verdict in blocking if verdict.outcome == "FAIL")
+        unread = {slug for slug, verdict in blocking if verdict.outcome == "UNKNOWN"}
+        if not failed and len(unread) == len(self.verdicts):
+            needed = sorted({v.permission for _, v in blocking if v.permission})
+            return CredentialError(
+                f"this token can tell of none of {len(self.verdicts)} repositories whether it is protected",
+                remedy=f"Use a token of an administrator, with {', '.join(needed)}.",
+                next_command="ms release policy audit",
+            )
+        unknown = f", {len(blocking) - failed} could not be read" if len(blocking) > failed else ""
+        places = len({slug for slug, _ in blocking})
+        return BlockedError(
+            f"{failed} rules do not hold{unknown}, in {places} of {len(self.verdicts)} repositories",
+            remedy="Repair them, or write down a waiver with an expiry date.",
+            next_command=next_command,
+        )
+
+
+def chosen(config: Config, names: tuple[str, ...]) -> tuple[Repo, ...]:
+    """The repositories that are meant, by id or `owner/name`; all of them when none is named. Raises UsageError."""
+    slugs = {repo.slug: repo for repo in config.repos}
+    return tuple(dict.fromkeys(slugs.get(name) or config.repo(name) for name in names)) or config.repos
+
+
+def look(settings: Settings, config: Config, client: Client, names: tuple[str, ...]) -> Audited:
+    """Read and judge."""
+    from ms_release.adapters.policy_read import PolicyReader
+    from ms_release.core.policy import judge
+
+    repos = chosen(config, names)
+    seen = PolicyReader(client, settings.output.say).look(config, repos)
+    verdicts = {repo.slug: judge(config, repo, seen.repos[repo.id], seen.now) for repo in repos}
+    effort = seen.effort
+    settings.output.say(
+        f"{effort.branch_requests} requests for the rules of {len(repos)} branches, "
+        f"{effort.other_requests} for other settings, {effort.seconds:.1f} s"
+    )
+    return Audited(seen, verdicts)
+
+
+@policy.command()
+@click.argument("repos", nargs=-1, metavar="[REPO]...")
+@click.option("--record", is_flag=True, help="Bring the audit into the home repository, by pull request.")
+@standard_options
+def audit(settings: Settings, repos: tuple[str, ...], record: bool) -> None:
+    """Hold every repository's protections to the rules; changes nothing.
+
+    Shows what does not hold, or could not be read and with which permission it
+    could; -v shows everything. REPO is an id or OWNER/NAME. With --record the
+    result goes where the gates look for it.
+
+    \b
+    Example:
+      ms release policy audit core distribution
+    """
+    from ms_release.render.policy import audit_text
+
+    _, config = load_config(settings.config_file)
+    client = connect(config.forge.url, settings.output)
+    found = look(settings, config, client, repos)
+    settings.output.data(audit_text(found.verdicts, every=settings.output.verbose > 0))
+    document = found.document()
+    ending = found.ending()
+    if record and not isinstance(ending, CredentialError):
+        from ms_release.cli.policy_record import bring
+
+        settings.output.hold(document)
+        document["record"] = bring(settings, config, client, found)
+    if ending is not None:
+        settings.output.hold(document)
+        raise ending
+    settings.output.document(document)
+
+
+@policy.command()
+@click.argument("repos", nargs=-1, metavar="[REPO]...")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@standard_options
+def apply(settings: Settings, repos: tuple[str, ...], yes: bool) -> None:
+    """Repair what does not hold, and nothing else; shows it first, and asks.
+
+    A rule is repaired in the layer that carries it already: classic protection
+    stays classic, a ruleset is edited in place. Where there is nothing, rulesets
+    are made. Audits again at the end; a second time changes nothing.
+
+    \b
+    Example:
+      ms release policy apply core
+    """
+    from ms_release.cli.policy_apply import run
+
+    run(settings, repos, yes=yes)
