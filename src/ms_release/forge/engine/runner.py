@@ -25,6 +25,8 @@ STAND_INS = {
     "actions/upload-artifact": "upload-artifact",
     "actions/download-artifact": "download-artifact",
     "actions/setup-python": "setup-python",
+    "actions/setup-node": "setup-node",
+    "pnpm/action-setup": "setup-pnpm",
     "ms-release/setup": "setup",
 }
 _MAX_LOG = 16 << 20

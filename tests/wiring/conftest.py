@@ -1,0 +1,3 @@
+"""The example repositories hold files that are called like tests of ours, and are not."""
+
+collect_ignore = ["examples"]

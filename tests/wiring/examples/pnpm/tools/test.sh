@@ -1,0 +1,2 @@
+# The panel greets.
+grep -q '^hello=Hello' src/messages.txt

@@ -1,0 +1,6 @@
+"""Greets."""
+
+
+def greet(name: str) -> str:
+    """The greeting."""
+    return f"Hello, {name}"
