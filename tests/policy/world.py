@@ -182,7 +182,8 @@ class World:
             for n, p in enumerate(p for p in chosen if p.home)
         )
         home = next((p for p in chosen if p.home), chosen[0])
-        return f"""[config]
+        none = "" if products else "product = []\n"
+        return f"""{none}[config]
 schema = 1
 home = "{home.slug}"
 [forge]

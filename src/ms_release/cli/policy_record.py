@@ -53,7 +53,7 @@ def bring(settings: Settings, config: Config, client: Client, audited: Audited) 
             raise
         raise WaitingError(
             f"waiting for a maintainer to merge {merging}",
-            remedy=f"Its checks are green, and only {config.roles.maintainers} may merge; the gates read it from then on.",
+            remedy=f"Its checks are green, and only {config.roles.maintainers} may merge it; then the gates read it.",
         ) from None
     settings.output.data(f"{file.path} of {change.repo}: {done.message}")
     return {"branch": change.branch, "performed": [each.key for each in operation.performed]}

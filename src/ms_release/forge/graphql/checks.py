@@ -16,16 +16,9 @@ def _upper(text: str | None) -> str | None:
     return text.upper() if text else None
 
 
-def _readable(world: World, repo: str) -> bool:
-    """Checks of a private repository need a permission that fine-grained tokens cannot have (github-facts G20)."""
-    if world.identity.kind == "fine-grained" and world.repo_body(repo)["private"]:
-        return False
-    return world.may(repo, "checks", "read")
-
-
 def _suites(commit: Node, world: World, filter_by: dict[str, Any] | None = None, **page: Any) -> Node:
     repo, wanted = commit["_repo"], filter_by or {}
-    if not _readable(world, repo):
+    if not world.may(repo, "checks", "read"):
         raise world.forbid("CheckSuites")
     suites = world.grouped("check_suite", repo, "head_sha").get(commit["oid"], [])
     if wanted.get("appId") is not None:
@@ -139,7 +132,7 @@ def rollup(commit: Node, world: World) -> Node | None:
     It needs to see the checks: a token that may not makes the whole field fail (github-facts G20).
     """
     repo, oid = commit["_repo"], commit["oid"]
-    if not _readable(world, repo):
+    if not world.may(repo, "checks", "read"):
         raise world.forbid("StatusCheckRollup")
     runs = latest_runs(world.forge, repo, oid)
     statuses = latest_statuses(world.forge, repo, oid)

@@ -67,12 +67,14 @@ def find_team(world: World, name: str) -> Node | None:
 
 
 def _sees_teams(world: World, org: str) -> bool:
-    """Repository tokens of jobs see no team; a person does who is in a team or has access to a repository there."""
+    """Repository tokens of jobs see no team; owners do, and who is in a team or has access to a repository there."""
     identity = world.identity
     if identity.kind == "workflow":
         return False
     if identity.kind == "installation":
         return (identity.permissions or {}).get("members", "none") != "none"
+    if identity.login in (world.forge.store.get("org", org) or {}).get("owners", ()):
+        return True
     if any(identity.login in team["members"] for team in world.forge.store.find("team", org=org)):
         return True
     repos = (repo for repo in world.forge.store.find("repo") if repo["full_name"].startswith(f"{org}/"))

@@ -138,9 +138,9 @@ def _allowances(key: str, within: str = "") -> Any:
             *(world.user(login) for login in limits.get("users", ())),
             *(find_team(world, f"{rule['_org']}/{slug}") for slug in limits.get("teams", ())),
             *(world.app(slug) for slug in limits.get("apps", ())),
-        ]
-        known = [actor for actor in actors if actor is not None]
-        return connection(known, lambda actor: {"_id": ("PA", actor["_id"][1]), "actor": actor}, page)
+        ]  # None: one that the asker may not see is there all the same
+        numbered = list(enumerate(actors))
+        return connection(numbered, lambda pair: {"_id": ("PA", f"{key}:{pair[0]}"), "actor": pair[1]}, page)
 
     return resolve
 
