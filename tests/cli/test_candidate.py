@@ -19,6 +19,7 @@ import pytest
 from forge.small_world import OPEN, Small, small_world
 from ms_release.adapters.signing import public_of, verify
 from ms_release.forge import git
+from scenarios.prefork import loaded
 
 FILES = {"firmware.hex": b":00000001FF\n", "map.txt": b"control 1\n", "tool-linux-x86_64": b"\x7fELF" + bytes(5000)}
 SEED = base64.b64encode(bytes(range(32))).decode()
@@ -68,7 +69,10 @@ class Producer:
         return self.run(command, self.env(GH_TOKEN=token))
 
     def run(self, command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, check=False, env=env, cwd=self.place, capture_output=True, text=True)
+        """In the loaded program, which saves the start of a process."""
+        order = command[command.index("release") :]
+        env = {name: value for name, value in env.items() if name != "PYTHONPATH"}
+        return subprocess.CompletedProcess(command, *loaded().begin(order, env, self.place).said())
 
     def releases(self) -> list[dict[str, Any]]:
         return self.world.forge.store.find("release", repo=OPEN)

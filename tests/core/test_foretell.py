@@ -21,6 +21,7 @@ from core.world import (
     prepared,
     publish_run,
     pushed,
+    ready,
     sha,
     sha256,
     under_way,
@@ -211,6 +212,10 @@ def test_waits_may_be_assumed_to_end_well() -> None:
     assert built.ready["loader"] == FACTS.ready["loader"]
     assert built.ready["core"] is not None
     assert built.ready["core"].release.tag == f"rc-{sha('core-1')}"
+    spoiled = replace(FACTS, ready={**FACTS.ready, "loader": ready("loader", sha("loader-1"), problems=("torn",))})
+    mended = assume(spoiled, Wait("candidates", "", ""), GOAL).ready["loader"]
+    assert mended is not None
+    assert mended.problems == ()
     green = assume(under_way(GOAL, opened(CHANGE)), Wait("checks", "", ""), GOAL)
     assert [(c.name, c.app, c.conclusion) for c in change_of(green).pull.checks] == [
         ("validate", "github-actions", "success")

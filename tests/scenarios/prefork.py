@@ -64,17 +64,19 @@ class Command:
 
     def end(self) -> Typed:
         """Wait for its end; a command that does not end fails the test, and does not outlive it."""
+        code, out, errors = self.said()
+        return Typed(code, json.loads(out) if out.strip() else {}, errors)
+
+    def said(self) -> tuple[int, str, str]:
+        """The same for a command that prints text: its exit code, stdout and stderr."""
         try:
             code = self.wait()
         except TimeoutError:
             self.kill()
             self.wait()
             raise AssertionError(f"{' '.join(self._arguments)} did not end\n{self._said(self._errors)}") from None
-        out = self._said(self._out)
-        typed = Typed(code, json.loads(out) if out.strip() else {}, self._said(self._errors))
-        self._out.close()
-        self._errors.close()
-        return typed
+        with self._out, self._errors:
+            return code, self._said(self._out), self._said(self._errors)
 
     @staticmethod
     def _said(file: BinaryIO) -> str:

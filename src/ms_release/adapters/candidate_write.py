@@ -9,12 +9,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from ms_release.adapters.answers_graph import convert
+from ms_release.adapters.candidate_trust import unsigned
 from ms_release.adapters.candidates import release_from_rest
 from ms_release.adapters.github_write import GitHubWriter
 from ms_release.adapters.http import Client, Refused
 from ms_release.core import action
 from ms_release.core.action import Act, Action, Blocked, Done
-from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES
+from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, SIGNATURE_NAME
 from ms_release.core.candidate_release import Built, Found, next_candidate
 from ms_release.core.observation import Release
 from ms_release.errors import BlockedError, CredentialError, ForgeError, MsError, UnknownOutcomeError
@@ -30,17 +31,23 @@ class _Ref(Struct):
     object: _Target
 
 
-def observe(client: Client, slug: str, tag: str, made: frozenset[int] = frozenset()) -> Found:
-    """The releases of a tag, drafts included, with what the one says of itself.
+def observe(client: Client, built: Built, made: frozenset[int] = frozenset()) -> Found:
+    """The releases of a build's tag, drafts included, with what the one says of itself.
 
     `made`: releases that this run created; they count although the list may not show them yet (github-facts G6).
     """
+    slug, tag = built.repo, built.tag
     listed = [release_from_rest(document) for document in client.pages(f"/repos/{slug}/releases")]
     lagging = made - {r.id for r in listed}
     listed += [release_from_rest(client.get(f"/repos/{slug}/releases/{id}").json) for id in sorted(lagging)]
     ours = tuple(r for r in listed if r.tag == tag)
-    manifest = _manifest(client, slug, ours[0]) if len(ours) == 1 else None
-    return Found(ours, manifest, _tag_commit(client, slug, tag))
+    manifest = _small(client, slug, ours[0], MANIFEST_NAME) if len(ours) == 1 else None
+    distrust: list[str] = []
+    if manifest is not None and built.key:
+        signature = _small(client, slug, ours[0], SIGNATURE_NAME)
+        metadata = {MANIFEST_NAME: manifest, **({SIGNATURE_NAME: signature} if signature is not None else {})}
+        distrust = unsigned(built.key, metadata)
+    return Found(ours, manifest, _tag_commit(client, slug, tag), tuple(distrust))
 
 
 def complete(client: Client, built: Built, folder: Path, say: Callable[[str], None]) -> tuple[str, tuple[Action, ...]]:
@@ -53,7 +60,7 @@ def complete(client: Client, built: Built, folder: Path, say: Callable[[str], No
     made: set[int] = set()
     performed: list[Action] = []
     for _ in range(_ROUNDS):
-        step = next_candidate(built, observe(client, built.repo, built.tag, frozenset(made)))
+        step = next_candidate(built, observe(client, built, frozenset(made)))
         match step:
             case Done():
                 return step.message, tuple(performed)
@@ -101,8 +108,8 @@ def _refused(what: Action, error: Refused) -> MsError:
     return BlockedError(f"{what.key} was refused: {error.message}", remedy="Check tag and commit.")
 
 
-def _manifest(client: Client, slug: str, release: Release) -> bytes | None:
-    asset = next((a for a in release.assets if a.name == MANIFEST_NAME), None)
+def _small(client: Client, slug: str, release: Release, name: str) -> bytes | None:
+    asset = next((a for a in release.assets if a.name == name), None)
     if asset is None or asset.id is None or not 0 <= asset.size <= MAX_BYTES:
         return None
     sink = io.BytesIO()

@@ -68,6 +68,8 @@ class GitHubWriter:
                 return Outcome(id=what.number)
             case action.CancelRun():
                 return self._cancel(what)
+            case action.DeleteRelease() | action.DeleteTag():
+                return self._prune(what)
             case action.CreateDraft() | action.UploadAsset() | action.DeleteAsset() | action.PublishRelease():
                 return self._release(what)
             case action.ReviewDeployment():
@@ -189,6 +191,17 @@ class GitHubWriter:
             if error.status != 409:  # it has ended meanwhile: the next look says how
                 raise
         return Outcome(id=what.run_id)
+
+    def _prune(self, what: action.DeleteRelease | action.DeleteTag) -> Outcome:
+        """What is gone already is as it should be: somebody else, or this command before it was stopped."""
+        release = isinstance(what, action.DeleteRelease)
+        path = f"releases/{what.release_id}" if isinstance(what, action.DeleteRelease) else f"git/refs/tags/{what.tag}"
+        try:
+            self._client.write("DELETE", f"/repos/{what.repo}/{path}", idempotent=True)
+        except Refused as error:
+            if error.status != (404 if release else 422) or is_rule(error):
+                raise
+        return Outcome()
 
     def _release(
         self, what: action.CreateDraft | action.UploadAsset | action.DeleteAsset | action.PublishRelease

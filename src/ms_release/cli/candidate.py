@@ -113,7 +113,8 @@ def fetch(settings: Settings, slug: str, tag: str, out: Path) -> None:
 def list_(settings: Settings, product: str) -> None:
     """Which commits have their artifacts: the tip and five green ones each.
 
-    ready, missing, incomplete (with the reason) or building.
+    ready, missing, incomplete (with the reason) or building; and the newest
+    release whose plan or spec names the candidate.
 
     \b
     Example:
@@ -122,6 +123,28 @@ def list_(settings: Settings, product: str) -> None:
     from ms_release.cli.candidate_list import run
 
     run(Session(settings, product))
+
+
+@candidate.command()
+@click.option("--older-than", "days", type=click.IntRange(0, 3650), default=30, show_default=True, metavar="DAYS",
+              help="Leave younger ones alone.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Remove them; without it nothing is changed.")
+@standard_options
+def prune(settings: Settings, days: int, yes: bool) -> None:
+    """Remove candidates that no release names.
+
+    Stays: what a plan or spec names (merged, or on a release branch), what is
+    being built, what is young, what somebody else made. Each is looked at
+    again right before it is removed. Stopped, it can be typed again.
+
+    \b
+    Examples:
+      ms release candidate prune
+      ms release candidate prune --older-than 90 --yes
+    """
+    from ms_release.cli.candidate_prune import run
+
+    run(Session(settings, "content"), days, yes=yes)
 
 
 def _connect(settings: Settings) -> Client:

@@ -178,9 +178,11 @@ def write_metadata(order: Order, job: Job, candidate: Candidate, key: str) -> Bu
         CHECKSUMS_NAME: render_checksums({a.filename: a.sha256 for a in candidate.artifacts}),
         MANIFEST_NAME: manifest,
     }
+    public = ""
     if key:
-        from ms_release.adapters.signing import sign
+        from ms_release.adapters.signing import public_of, sign
 
+        public = public_of(key)
         files[SIGNATURE_NAME] = sign(key, manifest).encode("ascii")
         files[PROVENANCE_NAME] = _provenance(order, job, candidate, key)
     for name in METADATA - files.keys():
@@ -189,7 +191,8 @@ def write_metadata(order: Order, job: Job, candidate: Candidate, key: str) -> Bu
         write_private(order.folder / name, data)
     metadata = [DistFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()]
     artifacts = [DistFile(a.filename, a.size, a.sha256) for a in candidate.artifacts]
-    return Built(candidate.producer_repo, order.sha, order.tag, order.visibility, candidate, (*artifacts, *metadata))
+    every = (*artifacts, *metadata)
+    return Built(candidate.producer_repo, order.sha, order.tag, order.visibility, candidate, every, public)
 
 
 def _provenance(order: Order, job: Job, candidate: Candidate, key: str) -> bytes:

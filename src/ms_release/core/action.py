@@ -187,6 +187,29 @@ class PublishRelease(Struct, frozen=True):
         return f"publish {self.repo} {self.tag}"
 
 
+class DeleteRelease(Struct, frozen=True):
+    """Delete a candidate release that nothing names, by its id; its tag stays."""
+
+    repo: str
+    tag: str
+    release_id: int
+
+    @property
+    def key(self) -> str:
+        return f"delete-release {self.repo} {self.tag}"
+
+
+class DeleteTag(Struct, frozen=True):
+    """Delete the tag of a candidate whose release is gone."""
+
+    repo: str
+    tag: str
+
+    @property
+    def key(self) -> str:
+        return f"delete-tag {self.repo} {self.tag}"
+
+
 class ReviewDeployment(Struct, frozen=True):
     """Approve or reject the deployment that a run waits for."""
 
@@ -229,6 +252,8 @@ Action = (
     | UploadAsset
     | DeleteAsset
     | PublishRelease
+    | DeleteRelease
+    | DeleteTag
     | ReviewDeployment
     | OpenIssue
 )

@@ -31,7 +31,10 @@ _OF_IDENTITY = re.compile(r"rc-[A-Za-z0-9][A-Za-z0-9._+-]*-([0-9a-f]{16})")
 
 
 class Built(Struct, frozen=True):
-    """What one build has made, as it shall be on the forge: `files` holds artifacts and metadata alike."""
+    """What one build has made, as it shall be on the forge: `files` holds artifacts and metadata alike.
+
+    `key`: the public key (base64) that it was signed with, "" = unsigned.
+    """
 
     repo: str
     sha: str
@@ -39,6 +42,7 @@ class Built(Struct, frozen=True):
     visibility: str
     candidate: Candidate
     files: tuple[DistFile, ...]
+    key: str = ""
 
     @property
     def in_order(self) -> tuple[DistFile, ...]:
@@ -47,11 +51,15 @@ class Built(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """A release that has the tag, with its `candidate.json` if it has one, and the commit that the tag is at."""
+    """A release that has the tag, with its `candidate.json` if it has one, and the commit that the tag is at.
+
+    `unsigned`: why that `candidate.json` does not carry the signature of the build's key.
+    """
 
     releases: tuple[Release, ...]
     manifest: bytes | None = None
     tag_commit: str | None = None
+    unsigned: tuple[str, ...] = ()
 
 
 def name_releases(releases: Iterable[Release]) -> str:
@@ -88,11 +96,12 @@ def next_candidate(built: Built, found: Found) -> Act | Blocked | Done:
     if marker(built.tag) not in release.body:
         cause = f"release {release.id} of {built.repo} has the tag {built.tag} and was not made by this program"
         return Blocked(cause, "Find out whose it is; nothing of it was changed.")
-    return _next_of_ours(built, release, found.manifest)
+    return _next_of_ours(built, release, found)
 
 
-def _next_of_ours(built: Built, release: Release, manifest: bytes | None) -> Act | Blocked | Done:
-    problems = _problems(built, release, manifest)
+def _next_of_ours(built: Built, release: Release, found: Found) -> Act | Blocked | Done:
+    manifest = found.manifest
+    problems = _problems(built, release, manifest) or list(found.unsigned)
     if not problems:
         if release.draft and built.visibility == "prerelease":
             return Act((action.PublishRelease(built.repo, built.tag, release.id, True),))

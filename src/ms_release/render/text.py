@@ -127,6 +127,10 @@ def sentence(each: Action) -> str:
             return f"delete the incomplete {each.name} of the draft"
         case action.PublishRelease():
             return f"publish {each.tag}"
+        case action.DeleteRelease():
+            return f"delete the candidate {each.tag} of {each.repo}"
+        case action.DeleteTag():
+            return f"delete the tag {each.tag} of {each.repo}"
         case action.ReviewDeployment():
             return f"a release manager approves environment {each.environment}"
         case action.OpenIssue():
