@@ -202,7 +202,8 @@ def test_an_app_proves_itself_and_gets_a_token() -> None:
             api = f"{peer.url}/api/v3"
             return Client(api_url=api, graphql_url=api, token=token, clock=time.now, sleep=time.sleep)
 
-        assert app_token(app, START, connect) == ("ghs_x", "2026-01-02T04:04:05Z")
+        given = app_token(app, START, connect)
+        assert (given.token, given.expires_at) == ("ghs_x", "2026-01-02T04:04:05Z")
         with pytest.raises(CredentialError, match="not an RSA key"):
             app_token(App("1", 42, "canary"), START, connect)
     assert peer.asked[0].path == "/api/v3/app/installations/42/access_tokens"

@@ -123,7 +123,7 @@ def test_checks_that_may_still_come_are_waited_for(checks: Any, seen: Any) -> No
             False,
             id="skipped",
         ),
-        pytest.param(opened(CHANGE, checks=None), "the checks of #7 failed (unknown: ", False, id="unreadable"),
+        pytest.param(opened(CHANGE, checks=None), "the checks of #7 could not be read", False, id="unreadable"),
         pytest.param(
             opened(CHANGE, VALIDATE, state="CLOSED"), "#7 of release/v1 was closed without merging", False, id="closed"
         ),

@@ -23,21 +23,24 @@ class App:
     private_key: str = field(repr=False)
 
 
-class _Answer(msgspec.Struct):
+class AppToken(msgspec.Struct, frozen=True):
+    """An installation token as the forge gives it: `permissions` are all that it may do (name → read or write)."""
+
     token: str
     expires_at: str
+    permissions: dict[str, str] = {}
 
 
-def app_token(app: App, now: datetime, connect: Callable[[str], Client]) -> tuple[str, str]:
-    """A fresh installation token and when it ends. `connect` makes a client that shows the given bearer token.
+def app_token(app: App, now: datetime, connect: Callable[[str], Client]) -> AppToken:
+    """A fresh installation token. `connect` makes a client that shows the given bearer token.
 
     Raises CredentialError when the key is damaged or the forge refuses the App.
     """
     with connect(_jwt(app, int(now.timestamp()))) as client:
         # Asking twice makes two tokens that both end by themselves, so this write may be repeated.
         path = f"/app/installations/{app.installation}/access_tokens"
-        answer: _Answer = client.write("POST", path, {}, idempotent=True, decode=_Answer).json
-    return answer.token, answer.expires_at
+        answer: AppToken = client.write("POST", path, {}, idempotent=True, decode=AppToken).json
+    return answer
 
 
 def _jwt(app: App, now: int) -> str:

@@ -59,7 +59,9 @@ class Transport:
     `clock` gives the time (aware), `sleep` waits seconds, `on_wait(reason, seconds)` hears of each wait first;
     `etags` is a private directory, None keeps ETags in memory. A wait that would bring one request above `budget`
     seconds in all ends it (faults F6). `counts`: requests sent, by kind (rest, graphql, asset, poll); `date`: the
-    forge's own time of its last answer (faults F34: no decision stands on the local clock).
+    forge's own time of its last answer (faults F34: no decision stands on the local clock). Of the token: `expires` and
+    `scopes` are what the forge has said of it in its headers (G41; scopes: only of classic ones), `granted` what an App
+    was given.
     Raises UsageError for an address that may not carry a token, CredentialError for text that is no token.
     """
 
@@ -74,6 +76,9 @@ class Transport:
     budget: float = 900.0
     counts: Counter[str] = field(default_factory=Counter, init=False)
     date: str = field(default="", init=False)
+    expires: str = field(default="", init=False)
+    scopes: str | None = field(default=None, init=False)
+    granted: Mapping[str, str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _bucket: pace.Bucket = field(default_factory=pace.Bucket, init=False, repr=False)
     _quiet_until: float = field(default=0.0, init=False, repr=False)
@@ -143,12 +148,17 @@ class Transport:
             with connection.stream(call.method, url, headers=headers, content=content) as response:
                 target = self._redirect(call, response, url)
                 if not target:
-                    self.date = response.headers.get("date", self.date)
+                    self._note(response.headers)
                     receive = call.receive or (lambda response: self._body(response, answers.JSON_LIMIT))
                     body = receive(response)
                     return self._clean(Raw(response.status_code, dict(response.headers), body))
             url = target
         raise self._stray(call, f"more than {_REDIRECTS} times")
+
+    def _note(self, headers: Mapping[str, str]) -> None:
+        self.date = headers.get("date", self.date)
+        self.expires = headers.get("github-authentication-token-expiration", self.expires)
+        self.scopes = headers.get("x-oauth-scopes", self.scopes)
 
     def _redirect(self, call: Call, response: httpx.Response, url: str) -> str:
         """Where to go on, or "" when this is the answer. A write follows only 307 and 308, which keep its method."""

@@ -108,7 +108,10 @@ def connect(forge_url: str, output: Output, token: str = "") -> Client:
     found = credentials.endpoints(os.environ, forge_url)
     make = partial(_client, found, output)
     if not token and os.environ.get("MS_APP_ID"):
-        token = app_auth.app_token(_app(), system.Clock().now(), make)[0]
+        given = app_auth.app_token(_app(), system.Clock().now(), make)
+        client = make(given.token)
+        client.granted = given.permissions
+        return client
     return make(token or credentials.find_token(os.environ, urlsplit(found.server).hostname or "github.com")[0])
 
 

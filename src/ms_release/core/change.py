@@ -7,9 +7,9 @@ from msgspec import Struct
 from ms_release.config import CheckRule
 from ms_release.core import action
 from ms_release.core.action import Act, Blocked, Done, Next, Wait, watch_checks
-from ms_release.core.model import File
+from ms_release.core.model import File, Finding
 from ms_release.core.observation import ChangeFacts, Pull
-from ms_release.core.selection import judge_pull
+from ms_release.core.selection import NO_CHECKS, judge_pull
 
 
 class Change(Struct, frozen=True):
@@ -112,6 +112,10 @@ def _next_pull(change: Change, facts: ChangeFacts, pull: Pull) -> Next:
         return Wait(
             "checks", reason, "the forge's runners", (watch_checks(change.repo, pull.head_sha, pull.checks or ()),)
         )
+    if problem.startswith("unknown"):
+        message = f"the checks of #{pull.number} could not be read"
+        finding = Finding("PERMISSION", change.repo, "UNKNOWN", message, NO_CHECKS)
+        return Blocked(message, NO_CHECKS, findings=(finding,))
     if problem:
         return Blocked(
             f"the checks of #{pull.number} failed ({problem})",

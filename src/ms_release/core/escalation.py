@@ -46,6 +46,8 @@ ROUTES = (
             "WORKFLOW",
             "SIGNING_KEY",
             "CI_FOR_PULLS",
+            "MERGE",
+            "PUBLISHING_JOB",
         ),
         ("integrator", "owner"),
         "preflight",

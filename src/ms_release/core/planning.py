@@ -120,7 +120,12 @@ def _gravest(problems: Sequence[MsError]) -> MsError:
     order = (UsageError, BlockedError, WaitingError)
     first = min(problems, key=lambda e: order.index(type(e)) if type(e) in order else 0)
     others = [p.cause for p in problems if p is not first]
-    return type(first)("; ".join((first.cause, *others)), remedy=first.remedy, next_command=first.next_command)
+    return type(first)(
+        "; ".join((first.cause, *others)),
+        remedy=first.remedy,
+        next_command=first.next_command,
+        findings=tuple(finding for problem in problems for finding in problem.findings),
+    )
 
 
 def is_released(pins: tuple[Pin, ...], before: Previous | None, channel: Channel, facts: Observation) -> bool:

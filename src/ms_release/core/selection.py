@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ms_release.config import CheckRule, Repo
-from ms_release.core.model import Evidence, PassedOver, Pin, Selection
+from ms_release.core.model import Evidence, Finding, PassedOver, Pin, Selection
 from ms_release.core.observation import Check, Commit, Pull, RepoFacts
 from ms_release.errors import BlockedError, UsageError, WaitingError
 
 # Runs of the base repository itself; a pull request's run may come from a fork (faults F15).
 ACTIONS = "github-actions"
+NO_CHECKS = "Use a GitHub App with checks: read, or a classic token; a fine-grained token cannot read private checks."
+"""What helps where checks are not shown (github-facts G20)."""
 TRUSTED_EVENTS = frozenset({"push", "workflow_dispatch", "repository_dispatch", "schedule", "merge_group"})
 
 
@@ -67,6 +69,8 @@ def select(repo: Repo, facts: RepoFacts, previous: Pin | None, explicit: str | N
         )
     if repo.select == "carry" and previous is not None:
         return _carry(repo, facts, previous)
+    if all(commit.checks is None for commit in facts.commits):
+        raise _unreadable(repo)
     if repo.select == "head":
         return _head(repo, facts)
     return _latest_green(
@@ -76,6 +80,13 @@ def select(repo: Repo, facts: RepoFacts, previous: Pin | None, explicit: str | N
         if repo.select == "latest-green"
         else "the newest green commit (nothing to carry yet)",
     )
+
+
+def _unreadable(repo: Repo) -> BlockedError:
+    """UNKNOWN, and UNKNOWN blocks (SPEC 1.6): which commit is green cannot be told."""
+    message = f"the checks of {repo.slug} could not be read"
+    finding = Finding("PIN_GREEN", repo.id, "UNKNOWN", message, NO_CHECKS)
+    return BlockedError(f"{repo.id}: {message}", remedy=NO_CHECKS, findings=(finding,))
 
 
 def _pin(repo: Repo, commit: Commit, how: Selection, reason: str, evidence: tuple[Evidence, ...]) -> Pin:

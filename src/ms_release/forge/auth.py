@@ -157,6 +157,8 @@ def allowed(forge: Forge, identity: Identity, repo: str, permission: str = "cont
     inside = identity.repos is None or body["full_name"] in identity.repos
     if level == "read" and not body["private"] and permission not in _READ_ROLE:
         return True
+    if permission == "checks" and identity.kind == "fine-grained":
+        return False  # a permission that such a token cannot have (G20)
     if not inside or not identity.login:
         return False
     if identity.permissions is not None and permission != "metadata":
