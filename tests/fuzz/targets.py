@@ -19,8 +19,21 @@ from ms_release import config
 from ms_release.adapters import answers, archives, candidates, etags, git, protection, runs, urls
 from ms_release.adapters.github_read import GitHubReader
 from ms_release.adapters.redact import Redactor
-from ms_release.core import candidate, conventional, ledger, manifest, names, notes, plan, sanitize, spec, strict_json
+from ms_release.core import (
+    candidate,
+    conventional,
+    ledger,
+    manifest,
+    names,
+    notes,
+    plan,
+    sanitize,
+    spec,
+    strict_json,
+    wiring,
+)
 from ms_release.core import version as versions
+from ms_release.core import workflow as core_workflow
 from ms_release.core.model import Pin
 from ms_release.errors import CredentialError, DamagedError, ForgeError, IntegrityError, UsageError
 from ms_release.forge.engine import expressions, workflows
@@ -244,6 +257,16 @@ def _workflow(data: bytes) -> None:
         workflows.single_job(found, key, job.matrix[0], {})
 
 
+ROLE = wiring.Role("o/r", "x.yml", "release", frozenset({"release"}), wiring.PUBLISH_INPUTS)
+
+
+def _wiring(data: bytes) -> None:
+    """Whatever the forge's reader takes, this one takes or refuses; what it takes it can judge."""
+    found = wiring.judge_file(ROLE, data)
+    assert all(f.message.isprintable() for f in found if f.code == "WIRE_FILE")
+    core_workflow.parse(data, "x.yml")
+
+
 CONTEXT: dict[str, Any] = {"github": {"ref": "refs/heads/main", "n": 3}, "inputs": {"tag": "v1"}, "l": [1, "a"]}
 
 
@@ -319,5 +342,8 @@ TARGETS: dict[str, Target] = {
     "workflow": Target(_workflow, (seeds.WORKFLOW,), (workflows.WorkflowError,),
                        words=(b"&a ", b"*a", b"&a [*a]", b"strategy: {matrix: {a: [1,2], include: [1]}}\n", b"needs: ",
                               b"matrix:", b"- ", b": ", b"{", b"[", b"!!python/x ", b"<<: ")),
+    "wiring": Target(_wiring, (seeds.WORKFLOW,), (DamagedError,),
+                     words=(b"&a ", b"*a", b"[*a]", b"needs: ", b"- ", b": ", b"{", b"[", b"!!python/x ", b"<<: ",
+                            b"${{ ", b" }}", b"secrets.", b"uses: ", b"\\ud800", b"\t", b"? ", b"|\n")),
     "world": Target(_world, (seeds.WORLD,), (UsageError,), words=(b"[[", b"= {", b'"', b"..", b"/etc")),
 }  # fmt: skip

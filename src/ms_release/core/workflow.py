@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from msgspec import Struct
 
 from ms_release.core import yaml_text
+from ms_release.core.sanitize import terminal_line
 from ms_release.errors import DamagedError
 
 FOLDER = ".github/workflows"
@@ -130,7 +131,9 @@ def _job(key: str, raw: Any, where: str, shared: tuple[str, ...]) -> Job:
         _refuse(where, "it has no steps")
     environment = body.get("environment")
     if isinstance(environment, dict):
-        environment = environment.get("name")
+        if "name" not in environment:
+            _refuse(where, "its environment has no name")
+        environment = environment["name"]
     needs = body.get("needs")
     return Job(
         key=key,
@@ -241,4 +244,4 @@ def _texts(value: Any, where: str) -> dict[str, str]:
 
 
 def _refuse(where: str, why: str) -> NoReturn:
-    raise DamagedError(f"{where}: {why}", remedy="Correct the workflow file.") from None
+    raise DamagedError(f"{terminal_line(where)[:200]}: {why}", remedy="Correct the workflow file.") from None

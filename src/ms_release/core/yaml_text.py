@@ -35,7 +35,7 @@ def load(data: bytes, file: str) -> Value:
         return reader.document()
     except UnicodeDecodeError:
         _refuse(file, "it is not UTF-8 text")
-    except (YAMLError, ValueError, TypeError, IndexError, AttributeError, AssertionError, RecursionError) as error:
+    except (YAMLError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
         # beside its own errors the library raises whatever its readers of single values stumble over
         _refuse(file, terminal_line(" ".join(str(error).split())[:300]) or type(error).__name__)
 
@@ -80,6 +80,7 @@ class _Reader:
         self._count(1, len(event.value) if kind == "ScalarEvent" else 0)
         if kind == "ScalarEvent":
             value = _scalar(event)
+            self._check_unicode(event)
         elif kind == "SequenceStartEvent":
             value = [self._value(item, depth + 1) for item in self._until("SequenceEndEvent")]
         else:
@@ -95,6 +96,7 @@ class _Reader:
             line = event.start_mark.line + 1
             if type(event).__name__ != "ScalarEvent" or event.tag is not None or event.anchor is not None:
                 _refuse(self._file, f"a key is no plain text, line {line}")
+            self._check_unicode(event)
             key = str(event.value)
             if key == "<<":
                 _refuse(self._file, f"it holds a merge key, line {line}")
@@ -104,6 +106,11 @@ class _Reader:
             self._count(1, len(key))
             result[key] = self._value(next(self._events), depth + 1)
         return result
+
+    def _check_unicode(self, event: Any) -> None:
+        """An escape can make half of a character, which no file can hold."""
+        if any("\ud800" <= char <= "\udfff" for char in event.value):
+            _refuse(self._file, f"it holds half a character, line {event.start_mark.line + 1}")
 
     def _until(self, end: str) -> Iterator[Any]:
         for event in self._events:
