@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from ms_release.core import strict_json
 from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, PROVENANCE_NAME, Candidate
-from ms_release.core.names import is_sha, is_sha256, is_slug
+from ms_release.core.names import is_safe_name, is_sha, is_sha256, is_slug, refuse_twins
 from ms_release.core.sanitize import terminal_line
 from ms_release.errors import DamagedError
 
@@ -73,9 +73,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
 
     external_parameters: External
     resolved_dependencies: tuple[Dependency, ...]
-    build_type: Literal["https://actions.github.io/buildtypes/workflow/v1"] = (
-        "https://actions.github.io/buildtypes/workflow/v1"
-    )
+    build_type: Literal["https://actions.github.io/buildtypes/workflow/v1"]
 
 
 class Builder(Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,8 +113,8 @@ class Statement(
 
     subject: tuple[Subject, ...]
     predicate: Predicate
-    type: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
-    predicate_type: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
+    type: Literal["https://in-toto.io/Statement/v1"]
+    predicate_type: Literal["https://slsa.dev/provenance/v1"]
 
 
 class Signature(Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,13 +148,15 @@ def make_statement(candidate: Candidate, manifest_sha256: str, server: str, ref:
         Dependency(f"{_GIT}{server.rstrip('/')}/{s.repo}", CommitDigest(s.sha)) for s in candidate.inputs.repos
     )
     inputs = {"sha": own[0] if own else "", "tag": tag}
-    definition = Definition(External(inputs, Workflow(ref, home, path)), dependencies)
+    external = External(inputs, Workflow(ref, home, path))
+    definition = Definition(external, dependencies, "https://actions.github.io/buildtypes/workflow/v1")
     run = f"{home}/actions/runs/{candidate.run_id}/attempts/{candidate.run_attempt}"
     details = Details(
         Builder(f"{home}/{path}@{ref}"), Metadata(run), (Subject(MANIFEST_NAME, FileDigest(manifest_sha256)),)
     )
     subjects = tuple(Subject(a.filename, FileDigest(a.sha256)) for a in candidate.artifacts)
-    return Statement(subjects, Predicate(definition, details))
+    said = Predicate(definition, details)
+    return Statement(subjects, said, "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1")
 
 
 def payload_of(statement: Statement) -> bytes:
@@ -185,7 +185,7 @@ def parse_provenance(data: bytes) -> Provenance:
 
     The signature itself is for the caller, who has the key.
     """
-    document = strict_json.parse(data, max_bytes=MAX_BYTES, max_depth=6, max_items=64)
+    document = _parsed(data, max_depth=6, max_items=64)
     if b"\n" in data.removesuffix(b"\n"):
         raise _damaged("it is not one line")
     envelope = _converted(document, _Envelope)
@@ -195,8 +195,7 @@ def parse_provenance(data: bytes) -> Provenance:
     if len(_decoded(signature)) != 64:
         raise _damaged("its signature is not 64 bytes")
     payload = _decoded(envelope.payload)
-    body = strict_json.parse(payload, max_bytes=MAX_BYTES, max_depth=10, max_items=20_000)
-    statement = _converted(body, Statement)
+    statement = _converted(_parsed(payload, max_depth=10, max_items=20_000), Statement)
     _check(statement)
     return Provenance(statement, pae(payload), signature)
 
@@ -228,7 +227,8 @@ def compare_provenance(statement: Statement, candidate: Candidate, manifest_sha2
 
 
 def _compare_commits(definition: Definition, candidate: Candidate) -> Iterator[str]:
-    told = {_slug(d.uri.removeprefix(_GIT)): d.digest.git_commit for d in definition.resolved_dependencies}
+    server = definition.external_parameters.workflow.repository.removesuffix(candidate.producer_repo)
+    told = {d.uri.removeprefix(f"{_GIT}{server}"): d.digest.git_commit for d in definition.resolved_dependencies}
     made = {s.repo: s.sha for s in candidate.inputs.repos}
     for repo in sorted(told.keys() | made.keys()):
         if told.get(repo) != made.get(repo):
@@ -245,8 +245,9 @@ def _check(statement: Statement) -> None:
     files = (*statement.subject, *details.byproducts)
     if not statement.subject or [s.name for s in details.byproducts] != [MANIFEST_NAME]:
         raise _damaged(f"it names no files, or another byproduct than {MANIFEST_NAME}")
-    if len({s.name for s in files}) != len(files) or not all(is_sha256(s.digest.sha256) for s in files):
-        raise _damaged("two files share a name, or a sha256 is malformed")
+    if not all(is_safe_name(s.name) and is_sha256(s.digest.sha256) for s in files):
+        raise _damaged("a file name or sha256 is malformed")
+    refuse_twins(s.name for s in files)
     uris = [d.uri for d in definition.resolved_dependencies]
     if len(set(uris)) != len(uris) or not uris:
         raise _damaged("it names no commits, or one repository twice")
@@ -260,6 +261,13 @@ def _slug(url: str) -> str:
     """`owner/name` of a repository's web address, "" for anything else."""
     found = _URL.fullmatch(url)
     return found[2] if found and is_slug(found[2]) else ""
+
+
+def _parsed(data: bytes, *, max_depth: int, max_items: int) -> Any:
+    try:
+        return strict_json.parse(data, max_bytes=MAX_BYTES, max_depth=max_depth, max_items=max_items)
+    except DamagedError as error:
+        raise _damaged(error.cause.removeprefix("the JSON document is refused: ")) from None
 
 
 def _converted(document: Any, kind: type[T]) -> T:
