@@ -81,6 +81,14 @@ def _contradictory(place: Place) -> None:
     place.ruleset("pushes", [{"type": "update"}])["bypass_actors"] = [team(number=OTHERS)]
 
 
+def _check_elsewhere(place: Place) -> None:
+    """The check is missing, and another ruleset, which somebody goes past, requires others."""
+    place.rulesets["main"]["rules"] = place.rulesets["main"]["rules"][1:]
+    parameters = {"required_status_checks": [{"context": "lint"}], "strict_required_status_checks_policy": False}
+    other = place.ruleset("lint", [{"type": "required_status_checks", "parameters": parameters}])
+    other["bypass_actors"] = [ROLE]
+
+
 def _no_tags(place: Place) -> None:
     del place.rulesets["tags"]
 
@@ -143,6 +151,7 @@ WAYS: dict[str, Way] = {
     "ruleset-push-exempt": _way("ruleset", ruleset("pushes", bypass_actors=[team("exempt")]), "PUSH_LIMITED"),
     "ruleset-push-owners": _way("ruleset", ruleset("pushes", bypass_actors=[team(), OWNERS]), "PUSH_LIMITED"),
     "ruleset-mixed": _way("ruleset", _mixed, "NO_BYPASS", "PUSH_LIMITED"),
+    "ruleset-check-elsewhere": _way("ruleset", _check_elsewhere, "CHECKS_REQUIRED", "CHECKS_STRICT"),
     "contradictory": _way("classic", _contradictory, "PUSH_LIMITED"),
     "org-not-strict": _way("org", parameters(0, strict_required_status_checks_policy=False), "CHECKS_STRICT",
                            unknown={"NO_BYPASS"}, left=("CHECKS_STRICT",)),
@@ -150,6 +159,7 @@ WAYS: dict[str, Way] = {
     "org-past": _way("org", ruleset(bypass_actors=[OWNERS]), unknown={"NO_BYPASS"}),
     "hidden": _way("classic", _hidden, unknown={"REPOSITORY"}),
     "read-only": _way("classic", _read_only, unknown=HIDDEN_CLASSIC | SETTINGS),
+    "ruleset-read-only": _way("ruleset", _read_only, unknown={"NO_BYPASS", "PUSH_LIMITED"} | SETTINGS),
     "auto-merge": _way("classic", settings(allow_auto_merge=True), "AUTO_MERGE"),
     "job-writes": _way("classic", settings(default_workflow_permissions="write"), "WORKFLOW_TOKEN_READ"),
     "job-approves": _way("ruleset", settings(can_approve_pull_request_reviews=True), "ACTIONS_MAY_NOT_APPROVE"),
@@ -168,7 +178,6 @@ WAYS: dict[str, Way] = {
     "home-admins": _way("home", environment(can_admins_bypass=True), "ENVIRONMENT_NO_BYPASS",
                         left=("ENVIRONMENT_NO_BYPASS",)),
 }  # fmt: skip
-UNREADABLE = ("hidden", "read-only")
 
 
 def make(name: str, *ways: Way) -> Place:

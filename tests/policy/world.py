@@ -124,6 +124,7 @@ class World:
         self.server, self.forge, self.store = server, server.forge, server.forge.store
         self.places: dict[str, Place] = {}
         self._clients: list[Client] = []
+        self._content: Path | None = None
 
     def fill(self) -> None:
         store = self.store
@@ -137,8 +138,8 @@ class World:
         app = {"id": ROBOT, "slug": "robot", "name": "Robot", "public_key": "", "installation_id": 5, "org": "octo"}
         store.put("app", "robot", {**app, "permissions": {"contents": "write"}})
 
-    def add(self, place: Place) -> Place:
-        """A repository, served from now on."""
+    def add(self, place: Place, *, share: bool = False) -> Place:
+        """A repository, served from now on; `share` its history with the one before, for worlds of very many."""
         store, slug = self.store, place.slug
         self.places[place.name] = place
         number = store.next_id("repo")
@@ -146,7 +147,12 @@ class World:
         access = {"access": place.access, "team_access": {"octo/crew": "maintain"}}
         store.put("repo", slug, {**body, **access, **place.settings}, slug)
         git_dir = self.forge.git_dir(slug)
+        if self._content is not None and share:
+            git_dir.symlink_to(self._content)
+            self.protect(place)
+            return place
         git.init_bare(git_dir)
+        self._content = git_dir
         sha = git.commit_files(git_dir, None, {"README.md": b"# read me\n"}, [], "first", PERSON)
         git.update_ref(git_dir, "refs/heads/main", sha, None)
         self.protect(place)
