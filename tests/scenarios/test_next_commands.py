@@ -616,3 +616,17 @@ def test_a_rehearsal_without_an_approval(saved: Saved, tmp_path: Path) -> None:
     assert told.next == f"ms release rehearse --channel beta --keep {kept.parent} --yes"
     done = loaded().begin([*told.next.split()[1:], "--json"], env, tmp_path).end()
     assert (done.exit, done.document["tag"]) == (0, FIRST), done
+
+
+@types("cli/wire:_repo", "cli/wire:_check")
+def test_workflows_by_typing_what_is_said(opened: Open) -> None:
+    stage = opened("ready")
+    checkout = stage.rehearsal.operator / "checkout"
+    checkout.mkdir()
+    (checkout / "package.json").write_text('{"scripts": {"test": "true", "build": "true"}}')
+    written = follow(stage, "alice", "cli/wire:_repo", stage.type("alice", "wire", "checkout"))
+    assert (written.exit, len(written.document["changed"])) == (0, 3)
+    (checkout / ".github/workflows/ci.yml").unlink()
+    drifted = stage.type("alice", "wire", "checkout", "--repo", "loader", "--check")
+    assert drifted.exit == 3
+    assert follow(stage, "alice", "cli/wire:_check", drifted).document["changed"] == [".github/workflows/ci.yml"]

@@ -199,7 +199,7 @@ def test_a_pipe_is_no_file(checkout: Path, wire: Wire) -> None:
 
 @pytest.mark.parametrize(
     ("options", "repo", "words"),
-    [((), "nobody", "no repository has the id"), ((), "", "no remote called origin says")],
+    [((), "nobody", "no repository has the id"), ((), "", "no remote called origin")],
 )
 def test_the_repository_must_be_known(wire: Wire, options: tuple[str, ...], repo: str, words: str) -> None:
     code, told, _ = wire(*options, repo=repo)

@@ -83,7 +83,7 @@ def _repo(config: Config, folder: Path, id: str | None) -> Repo:
         if (slug_of(remote, repo.url) or "").casefold() == repo.slug.casefold():
             return repo
     raise UsageError(
-        "which repository this is, no remote called origin says",
+        "no remote called origin says which repository this is",
         remedy=f"Name it: one of {', '.join(repo.id for repo in config.repos)}.",
         next_command=following.again({"--repo": config.repos[0].id}),
     )
