@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile import answer_samples, archive_samples, json_classes, text_samples
+from hostile import answer_samples, archive_samples, json_classes, provenance_samples, text_samples, workflow_samples
 from hostile.sample import Kind
 
 CLASSES: dict[str, Kind] = {
@@ -10,4 +10,6 @@ CLASSES: dict[str, Kind] = {
     **archive_samples.CLASSES,
     **answer_samples.CLASSES,
     **text_samples.CLASSES,
+    **provenance_samples.CLASSES,
+    **workflow_samples.CLASSES,
 }
