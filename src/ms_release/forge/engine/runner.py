@@ -26,7 +26,7 @@ STAND_INS = {
     "actions/download-artifact": "download-artifact",
     "actions/setup-python": "setup-python",
     "actions/setup-node": "setup-node",
-    "pnpm/action-setup": "setup-pnpm",
+    "pnpm/action-setup": "action-setup",
     "ms-release/setup": "setup",
 }
 _MAX_LOG = 16 << 20
