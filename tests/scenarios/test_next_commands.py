@@ -630,3 +630,38 @@ def test_workflows_by_typing_what_is_said(opened: Open) -> None:
     drifted = stage.type("alice", "wire", "checkout", "--repo", "loader", "--check")
     assert drifted.exit == 3
     assert follow(stage, "alice", "cli/wire:_check", drifted).document["changed"] == [".github/workflows/ci.yml"]
+
+
+@types(
+    "cli/policy:ending#1", "cli/policy:ending#2", "cli/policy_apply:run", "cli/policy_apply:_ending#1",
+    "cli/policy_apply:_ending#2", "cli/policy_apply:_confirm#1", "cli/policy_apply:_confirm#2",
+)  # fmt: skip
+def test_protections_that_are_repaired(opened: Open) -> None:
+    stage = opened("ready")
+    place = f"{HOME}:release"
+    found = stage.store.get("environment", place)
+    assert found is not None
+    blind = stage.type("alice", "policy", "audit")
+    assert blind.exit == 5
+    stage.store.put("environment", place, {**found, "can_admins_bypass": True}, HOME)
+    seen = follow(stage, "dana", "cli/policy:ending#1", blind)
+    repair = told_by("cli/policy:ending#2", seen)
+    assert at_a_terminal(stage, "dana", repair, "no") == 2
+    # what stands on that terminal is the same command: typed with its answer
+    assert sites()["cli/policy_apply:_confirm#2"].made(
+        "the changes were not confirmed: nothing was changed", repair.next
+    )
+    helpless = stage.type("alice", "policy", "apply", "--yes")
+    assert told_by("cli/policy_apply:_ending#1", helpless).next == "ms release policy apply --yes"
+    asked = type_it(stage, "dana", repair)
+    left = follow(stage, "dana", "cli/policy_apply:_confirm#1", asked)
+    assert (left.exit, len(left.document["performed"])) == (3, 1), left
+    by_hand = follow(stage, "dana", "cli/policy_apply:_ending#2", left)
+    assert by_hand.exit == 3
+    stage.store.put("environment", place, found, HOME)
+    whole = follow(stage, "dana", "cli/policy_apply:_ending#1", helpless)
+    assert whole.exit == 0
+    recorded = follow(stage, "dana", "cli/policy_apply:run", whole)
+    assert recorded.exit == 4, recorded
+    (pull,) = (p for p in stage.store.find("pull", HOME) if p["head_ref"].startswith("audit/"))
+    assert pull["state"] == "open"

@@ -43,7 +43,7 @@ class Audited:
         found = document(self.verdicts, self.seen.now, self.seen.viewer)
         return {**found, "requests": cost, "seconds": round(effort.seconds, 1)}
 
-    def ending(self, next_command: str = "ms release policy apply") -> BlockedError | CredentialError | None:
+    def ending(self) -> BlockedError | CredentialError | None:
         """How the command ends when not everything is as it should be: 3 for findings, 5 where nothing can be told."""
         blocking = [(slug, v) for slug, found in self.verdicts.items() for v in found if v.blocks]
         if not blocking:
@@ -62,7 +62,7 @@ class Audited:
         return BlockedError(
             f"{failed} rules do not hold{unknown}, in {places} of {len(self.verdicts)} repositories",
             remedy="Repair them, or write down a waiver with an expiry date.",
-            next_command=next_command,
+            next_command="ms release policy apply",
         )
 
 

@@ -102,7 +102,7 @@ def _ending(after: Audited, cannot: tuple[Cannot, ...]) -> BlockedError | Creden
         return CredentialError(
             f"{len(left)} rules are left that this token may neither see nor change",
             remedy=f"It takes {'; '.join(who)}.",
-            next_command="ms release policy apply",
+            next_command=following.again(),
         )
     by_hand = sorted(
         {f"{one.who}: {one.why}" for one in cannot if (one.slug, one.code) in {(s, v.code) for s, v in left}}
