@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.test_app import BOTH, PUBLIC
 from cli.test_candidate import CONFIG, FILES, META, OPEN, SEED, Producer
 from forge.small_world import CLOSED, Small, small_world
 from ms_release.adapters.signing import public_of, sign
@@ -228,3 +229,21 @@ def test_provenance_that_says_something_else(producer: Producer, tally: Tally) -
         refused(producer, "carries no signature of candidate_key")
         swap(producer, "provenance.intoto.jsonl", b"{}\n")
         refused(producer, "provenance.intoto.jsonl is refused")
+
+
+# ---- an App in the place of a token
+
+
+@pytest.mark.parametrize(("level", "exit"), [("write", 0), ("read", 3)])
+def test_a_draft_of_another_repository_is_fetched_by_an_app(producer: Producer, level: str, exit: int) -> None:
+    """Drafts are shown to whoever may push (github-facts G32): contents: read is not enough."""
+    assert producer.build("draft", MS_CANDIDATE_KEY=SEED).returncode == 0
+    app = {"id": 77, "slug": "train", "name": "Train", "public_key": PUBLIC, "installation_id": 5, "org": "o"}
+    permissions = {"metadata": "read", "contents": level}
+    producer.world.forge.store.put("app", "train", {**app, "permissions": permissions})
+    words = ["release", "candidate", "fetch", "--repo", OPEN, "--tag", producer.tag, "--out", "got"]
+    env = {name: value for name, value in producer.env(**BOTH).items() if name != "GH_TOKEN"}
+    done = producer.run(words, env)
+    assert done.returncode == exit, done.stderr
+    assert (producer.place / "got").exists() is (exit == 0)
+    assert "PRIVATE KEY" not in done.stdout + done.stderr

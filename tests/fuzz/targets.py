@@ -14,6 +14,7 @@ from typing import Any
 
 from core.world import CONFIG, PRODUCT, planned
 from hostile import seeds
+from hostile.provenance_samples import PROVENANCE, STATEMENT, wrapped
 from hostile.scripted import saying
 from ms_release import config
 from ms_release.adapters import answers, archives, candidates, etags, git, protection, runs, urls
@@ -27,6 +28,7 @@ from ms_release.core import (
     names,
     notes,
     plan,
+    provenance,
     sanitize,
     spec,
     strict_json,
@@ -106,6 +108,18 @@ def _plan(data: bytes) -> None:
 def _candidate(data: bytes) -> None:
     found = candidate.parse_candidate(data)
     assert all(names.is_safe_name(a.filename) for a in found.artifacts)
+
+
+def _provenance(data: bytes) -> None:
+    found = provenance.parse_provenance(data)
+    assert found.signed.startswith(b"DSSEv1 28 application/vnd.in-toto+json ")
+
+
+def _statement(data: bytes) -> None:
+    """Inside a good envelope; what can be read can be compared."""
+    found = provenance.parse_provenance(wrapped(data)).statement
+    assert all(names.is_safe_name(s.name) for s in found.subject)
+    list(provenance.compare_provenance(found, candidate.parse_candidate(seeds.CANDIDATE), "0" * 64))
 
 
 def _checksums(data: bytes) -> None:
@@ -300,6 +314,8 @@ SUBJECTS = (
 )
 TARGETS: dict[str, Target] = {
     "archives": Target(_archive, ZIPS, (IntegrityError,), words=(b"PK\5\6", b"PK\1\2", b"PK\3\4", b"PK\6\7", b"../")),
+    "provenance": Target(_provenance, (PROVENANCE,), (DamagedError,), True),
+    "provenance statement": Target(_statement, (STATEMENT,), (DamagedError,), True),
     "candidate": Target(_candidate, (seeds.CANDIDATE, seeds.CANDIDATE_1), (DamagedError,), True),
     "checksums": Target(_checksums, (seeds.CHECKSUMS,), (DamagedError,), words=(b"  ", b" *", b"/", b"../")),
     "config": Target(_configuration, (seeds.CONFIGURATION,), (UsageError,), words=(b"[[", b"= {", b'"', b"1979-13-01")),

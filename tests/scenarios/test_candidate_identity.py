@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cli.test_app import PRIVATE, PUBLIC
 from ms_release.adapters.signing import public_of, sign
 from ms_release.forge import git
 from scenarios.moves import CORE, SOMEBODY, commit, head
@@ -44,6 +45,19 @@ def sign_candidates(stage: Stage) -> None:
             )
             text = text.replace("--visibility prerelease", '--visibility prerelease --input "$CORE"')
         commit(stage, repo, "main", {CANDIDATE: text.encode()})
+    publish = ".github/workflows/publish.yml"
+    text = show(stage, HOME, publish).replace(
+        "          MS_CANDIDATES_TOKEN: ${{ secrets.MS_CANDIDATES_TOKEN }}\n",
+        "".join(f"          MS_APP_{n}\n" for n in ("ID: '77'", "INSTALLATION: '5'", "KEY: ${{ secrets.MS_APP_KEY }}")),
+    )
+    secret = {"repo": HOME, "name": "MS_APP_KEY", "value": PRIVATE}
+    stage.store.put("secret", f"{HOME}:MS_APP_KEY", secret, HOME)
+    stage.store.put("app", "train", {
+        "id": 77, "slug": "train", "name": "Train", "public_key": PUBLIC, "installation_id": 5, "org": "midi-studio",
+        "permissions": {"metadata": "read", "contents": "write", "checks": "read", "pull_requests": "read",
+                        "actions": "read"},
+    })  # fmt: skip
+    commit(stage, HOME, "main", {publish: text.encode()})
     config = show(stage, HOME, "ms-release.toml")
     config = config.replace(CORE_RULE, f'{CORE_RULE}, recipe = ["build.py"]')
     at = config.index('id = "plugin-bitwig"')
@@ -199,3 +213,15 @@ def pruned(stage: Stage) -> list[str]:
     typed = stage.type("alice", "candidate", "prune", "--older-than", "0")
     assert typed.exit == 0, typed
     return [row["tag"] for row in typed.document["candidates"] if row["stays"] is None]
+
+
+def test_drafts_of_other_repositories_are_read_by_an_app(stage: Stage) -> None:
+    """By a token of one hour, made in the job, for the repositories of the product alone."""
+    tokens = [t for t in stage.store.find("token") if t["login"] == "train[bot]"]
+    assert len(tokens) == 1
+    assert sorted(tokens[0]["repos"]) == sorted(["midi-studio/distribution", *(f"midi-studio/{c}" for c in COMPONENTS)])
+    drafts = {r["id"] for r in stage.store.find("release", CORE) if r["draft"]}
+    assert drafts
+    read = [r["path"] for r in stage.asked_by("train[bot]") if r["path"].startswith(f"/repos/{CORE}/releases/assets/")]
+    ids = {str(a["id"]) for a in stage.store.find("asset", CORE) if a["release_id"] in drafts}
+    assert {path.rpartition("/")[2] for path in read} == ids

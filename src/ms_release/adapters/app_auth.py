@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from ms_release.adapters.http import Client
+from ms_release.adapters.http import Client, Refused
 from ms_release.errors import CredentialError
 
 
@@ -31,15 +31,25 @@ class AppToken(msgspec.Struct, frozen=True):
     permissions: dict[str, str] = {}
 
 
-def app_token(app: App, now: datetime, connect: Callable[[str], Client]) -> AppToken:
-    """A fresh installation token. `connect` makes a client that shows the given bearer token.
+def app_token(app: App, now: datetime, connect: Callable[[str], Client], only: tuple[str, ...] = ()) -> AppToken:
+    """A fresh installation token, for all repositories of the installation or for `only` these (names without owner).
 
-    Raises CredentialError when the key is damaged or the forge refuses the App.
+    `connect` makes a client that shows the given bearer token. Raises CredentialError when the key is damaged, the
+    forge refuses the App, or the App is not installed on one of the repositories.
     """
     with connect(_jwt(app, int(now.timestamp()))) as client:
         # Asking twice makes two tokens that both end by themselves, so this write may be repeated.
         path = f"/app/installations/{app.installation}/access_tokens"
-        answer: AppToken = client.write("POST", path, {}, idempotent=True, decode=AppToken).json
+        wish = {"repositories": list(only)} if only else {}
+        try:
+            answer: AppToken = client.write("POST", path, wish, idempotent=True, decode=AppToken).json
+        except Refused as error:
+            if error.status != 422:
+                raise
+            raise CredentialError(
+                f"the App gets no token for {', '.join(only) or 'its installation'}: {error.message}",
+                remedy="Install the App on all of these repositories.",
+            ) from None
     return answer
 
 

@@ -29,7 +29,9 @@ def assemble(settings: Settings, tag: str, plan_digest: str, seal: str, out: str
     """Fetch and verify the candidates of a release and lay out its files.
 
     Runs in the publishing workflow, in a full checkout of the home repository. The same plan always gives the same
-    bytes. MS_CANDIDATES_TOKEN reads draft candidates of other repositories.
+    bytes. Draft candidates of other repositories are read with
+    MS_CANDIDATES_TOKEN, or as the App of MS_APP_ID, MS_APP_INSTALLATION and
+    MS_APP_KEY, by a token of one hour for these repositories alone.
 
     \b
     Example:
@@ -39,7 +41,8 @@ def assemble(settings: Settings, tag: str, plan_digest: str, seal: str, out: str
 
     session = Session(settings, "content")
     merged = read_merged(session, tag, plan_digest)
-    client = connect(session.config.forge.url, settings.output, os.environ.get("MS_CANDIDATES_TOKEN", ""))
+    token = os.environ.get("MS_CANDIDATES_TOKEN", "")
+    client = connect(session.config.forge.url, settings.output, token, _needed(session))
     facts = _look(client, merged)
     check_seal(merged, {id: ready.digest for id, ready in facts.ready.items() if ready}, seal)
     dist = _fresh(Path(out))
@@ -50,6 +53,14 @@ def assemble(settings: Settings, tag: str, plan_digest: str, seal: str, out: str
     names = sorted(p.name for p in dist.iterdir() if p.is_file())
     settings.output.data(f"{tag}: {len(names)} files in {dist}\n" + "\n".join(f"  {name}" for name in names))
     settings.output.document({"tag": tag, "files": names})
+
+
+def _needed(session: Session) -> tuple[str, ...]:
+    """The repositories that an App's token must reach: an installation is that of one owner."""
+    home = session.config.home(session.product)
+    owner = home.slug.partition("/")[0]
+    slugs = [home.slug, *(repo.slug for repo in session.config.components(session.product))]
+    return tuple(slug.partition("/")[2] for slug in slugs if slug.partition("/")[0] == owner)
 
 
 def _look(client: Client, merged: Merged) -> Observation:

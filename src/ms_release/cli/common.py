@@ -94,10 +94,11 @@ class Session:
         return GitHubWriter(self.client, dist)
 
 
-def connect(forge_url: str, output: Output, token: str = "") -> Client:
+def connect(forge_url: str, output: Output, token: str = "", only: tuple[str, ...] = ()) -> Client:
     """A client of the forge, as a given token, a GitHub App, or the operator, in this order.
 
-    The App is MS_APP_ID, MS_APP_INSTALLATION and MS_APP_KEY (PEM): a token of one hour that is never written down.
+    The App is MS_APP_ID, MS_APP_INSTALLATION and MS_APP_KEY (PEM): a token of one hour that is never written down, and
+    that reaches `only` these repositories (names without owner) where they are given.
     Raises CredentialError when there is no credential.
     """
     from functools import partial
@@ -108,7 +109,7 @@ def connect(forge_url: str, output: Output, token: str = "") -> Client:
     found = credentials.endpoints(os.environ, forge_url)
     make = partial(_client, found, output)
     if not token and os.environ.get("MS_APP_ID"):
-        given = app_auth.app_token(_app(), system.Clock().now(), make)
+        given = app_auth.app_token(_app(), system.Clock().now(), make, only)
         client = make(given.token)
         client.granted = given.permissions
         return client
