@@ -191,3 +191,37 @@ def test_merged_is_done_whatever_became_of_the_branch() -> None:
         found = step(facts)
         assert isinstance(found, Done)
         assert found.release_commit == sha("merge")
+
+
+# --- a change that takes the place of older files
+
+OLD = {A.path: File(A.path, b"old").blob, B.path: B.blob}
+REPLACING = replace(CHANGE, replaces=True)
+
+
+def replacing(facts: ChangeFacts) -> Next:
+    return next_change(REPLACING, facts, HEAD)
+
+
+def test_older_files_are_in_nobodys_way() -> None:
+    facts = replace(absent(CHANGE), on_base=OLD)
+    assert isinstance(step(facts), Blocked)
+    assert isinstance(replacing(facts), Act)
+
+
+def test_a_branch_with_nothing_but_older_files_is_committed_to() -> None:
+    facts = replace(absent(CHANGE), on_base=OLD, on_branch=OLD, branch=sha("begun"))
+    found = replacing(facts)
+    assert isinstance(found, Act)
+    assert [type(each) for each in found.actions] == [CommitFiles, OpenPullRequest]
+
+
+def test_a_branch_with_other_files_is_somebody_elses() -> None:
+    theirs = {A.path: File(A.path, b"theirs").blob, B.path: B.blob}
+    assert isinstance(replacing(replace(absent(CHANGE), on_base=OLD, on_branch=theirs, branch=sha("x"))), Blocked)
+
+
+def test_what_is_there_already_needs_no_pull_request() -> None:
+    facts = replace(absent(CHANGE), on_base=CHANGE.wanted)
+    assert isinstance(step(facts), Blocked)
+    assert replacing(facts) == Done("main holds it already")

@@ -125,3 +125,28 @@ def test_bypass_counts_as_audited_only_where_it_passed() -> None:
     ]
     elsewhere = audit(distribution=[{"code": "X", "outcome": "PASS"}])
     assert outcomes(home(environment=environment, audit=elsewhere), "ENVIRONMENT") == [("release", "UNKNOWN")]
+
+
+@pytest.mark.parametrize(
+    ("waivers", "entry", "outcome"),
+    [
+        (("core", "2026-01-10"), "FAIL", "PASS"),
+        (("studio/core", "2026-01-10"), "FAIL", "PASS"),
+        (("*", "2026-01-10"), "FAIL", "PASS"),
+        (("loader", "2026-01-10"), "FAIL", "FAIL"),
+        (("core", "2026-01-09"), "FAIL", "FAIL"),
+        (("core", "2026-01-10"), "UNKNOWN", "UNKNOWN"),
+    ],
+)
+def test_what_the_audit_found_is_waived_by_the_configuration(
+    waivers: tuple[str, str], entry: str, outcome: str
+) -> None:
+    """A record may be older than a waiver, and a waiver that has died waives nothing that it says."""
+    record = audit(
+        core=[{"code": "NO_DELETION", "outcome": entry, "waived_by": "dana"}, {"code": "B", "outcome": "PASS"}]
+    )
+    about = home(audit=record)
+    config = with_waivers(Waiver("NO_DELETION", waivers[0], "moving", "dana", waivers[1]))
+    found = [f for f in evaluate(replace(about, config=config)) if (f.code, f.subject) == ("AUDIT", "studio/core")]
+    assert [f.outcome for f in found] == [outcome]
+    assert ("waived: NO_DELETION" in found[0].message) == (outcome == "PASS")

@@ -268,7 +268,8 @@ def _audit(subject: Subject) -> Iterator[Finding]:
         )
     for slug in (home.slug, *(pin.slug for pin in subject.pins)):
         entries = record["repos"].get(slug)
-        bad = [e for e in entries or () if e["outcome"] not in ("PASS", "NOT_APPLICABLE")]
+        waived = [e["code"] for e in entries or () if e["outcome"] == "FAIL" and _is_waived(subject, slug, e["code"])]
+        bad = [e for e in entries or () if e["outcome"] not in ("PASS", "NOT_APPLICABLE") and e["code"] not in waived]
         if not entries:
             yield Finding("AUDIT", slug, "UNKNOWN", "the audit record does not mention it", remedy)
         elif bad:
@@ -282,7 +283,16 @@ def _audit(subject: Subject) -> Iterator[Finding]:
                 "Repair the setting, audit again.",
             )
         else:
-            yield Finding("AUDIT", slug, "PASS", f"audited on {record['audited_at'][:10]}")
+            exempt = f"; waived: {', '.join(waived)}" if waived else ""
+            yield Finding("AUDIT", slug, "PASS", f"audited on {record['audited_at'][:10]}{exempt}")
+
+
+def _is_waived(subject: Subject, slug: str, code: str) -> bool:
+    """Whether a rule that the audit found broken is waived today, whatever the record says about waivers."""
+    repos = [repo.id for repo in subject.config.repos if repo.slug == slug]
+    environments = [p.environment for p in subject.config.products if p.home in repos]
+    names = (slug, *repos, *environments)
+    return any(w.covers(code, name, subject.facts.now) for w in subject.config.waivers for name in names)
 
 
 def _evidence(subject: Subject) -> Iterator[Finding]:
