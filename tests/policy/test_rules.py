@@ -11,6 +11,7 @@ from ms_release.config import Config, Waiver, parse
 from ms_release.core.policy import RULES, judge
 from ms_release.core.policy_base import worst
 from ms_release.core.policy_facts import Actor, EnvironmentFacts, Layer, RepoFacts, RequiredCheck, TagRules
+from policy.world import WORKFLOWS
 
 CREW = Actor("team", "crew")
 IN_PULLS = Actor("team", "crew", True)
@@ -26,7 +27,7 @@ TAGS = TagRules("repository", "tags", 3, "o/r", ("refs/tags/v*",), (), True, Tru
 ENVIRONMENT = EnvironmentFacts(("o/managers",), True, 0, False, ("main",))
 FACTS = RepoFacts(
     "o/r", "main", administers=True, layers=(CLASSIC,), auto_merge=False, token_writes=False, actions_approve=False,
-    tags=(TAGS,), immutable=True, environments={"release": ENVIRONMENT},
+    tags=(TAGS,), immutable=True, environments={"release": ENVIRONMENT}, workflows=WORKFLOWS,
 )  # fmt: skip
 TEXT = """
 [config]
@@ -198,3 +199,28 @@ def test_only_failures_are_waived() -> None:
     found = {v.code: v for v in judge(used, used.repos[0], facts, "2026-03-01T00:00:00+00:00")}
     assert (found["SELF_APPROVAL"].blocks, found["IMMUTABLE_RELEASES"].blocks) == (False, True)
     assert worst(found.values()) == "UNKNOWN"
+
+
+PUBLISH = WORKFLOWS["publish.yml"]
+
+
+@pytest.mark.parametrize(
+    ("workflows", "expected"),
+    [
+        (WORKFLOWS, {}),
+        ({**WORKFLOWS, "publish.yml": PUBLISH.replace(b"progress: false", b"progress: true")}, {"WIRE_GROUP": "FAIL"}),
+        ({**WORKFLOWS, "ci.yml": b"on: push\njobs: {a: {permissions: {}, steps: [{uses: a/b@v1}]}}"},
+         {"WIRE_PINS": "FAIL"}),
+        ({**WORKFLOWS, "odd.yml": b"{"}, {"WIRE_FILE": "UNKNOWN"}),
+        ({**WORKFLOWS, "odd.yml": None}, {"WIRE_FILE": "UNKNOWN"}),
+        ({"c.yml": WORKFLOWS["c.yml"]}, {"WIRE_FILE": "FAIL"}),
+        ({}, {"WIRE_FILE": "FAIL"}),
+    ],
+)  # fmt: skip
+def test_workflow_files_are_rules_too(workflows: dict[str, bytes | None], expected: dict[str, str]) -> None:
+    assert said(replace(FACTS, workflows=workflows)) == expected
+
+
+def test_workflow_files_that_nobody_may_read_are_unknown() -> None:
+    found = said(replace(FACTS, workflows=None))
+    assert (len(found), set(found.values())) == (13, {"UNKNOWN"})

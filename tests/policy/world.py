@@ -20,6 +20,7 @@ from ms_release.core.policy import judge
 from ms_release.core.policy_edit import Repair
 from ms_release.errors import MsError
 from ms_release.forge import git
+from ms_release.forge import world as worlds
 from ms_release.forge.serve import Server
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -27,6 +28,11 @@ PERSON = git.Person("Setup", "setup@example.org", "2026-01-01T00:00:00Z")
 CI, ROBOT = 15368, 77
 CREW, OTHERS, MANAGERS = 70, 71, 72
 TOKEN = {"kind": "classic", "repos": None, "permissions": None, "expires_at": None, "run_id": None}
+EXAMPLE = worlds.EXAMPLE.parent
+WORKFLOWS = {
+    "c.yml": (EXAMPLE / "core/.github/workflows/candidate.yml").read_bytes(),
+    "publish.yml": (EXAMPLE / "distribution/.github/workflows/publish.yml").read_bytes(),
+}
 PEOPLE = ("carol", "mia", "dana", "olga", "bob")
 Json = dict[str, Any]
 
@@ -153,7 +159,8 @@ class World:
             return place
         git.init_bare(git_dir)
         self._content = git_dir
-        sha = git.commit_files(git_dir, None, {"README.md": b"# read me\n"}, [], "first", PERSON)
+        files = {f".github/workflows/{name}": data for name, data in WORKFLOWS.items()}
+        sha = git.commit_files(git_dir, None, {"README.md": b"# read me\n", **files}, [], "first", PERSON)
         git.update_ref(git_dir, "refs/heads/main", sha, None)
         self.protect(place)
         if place.environment is not None:

@@ -22,6 +22,7 @@ from ms_release.adapters.queries import Query
 from ms_release.adapters.urls import segment
 from ms_release.config import Config, Repo
 from ms_release.core.policy_facts import Actor, Layer, RepoFacts
+from ms_release.core.workflow import FOLDER
 from ms_release.errors import ForgeError
 
 T = TypeVar("T")
@@ -159,7 +160,10 @@ def _selection(query: Query, config: Config, repo: Repo) -> str:
     return f"""
       autoMergeAllowed {"...TagRules" if home else ""}
       branch: ref(qualifiedName: {query.value(f"refs/heads/{repo.branch}")}) {{ ...Protected }}
-      inactive: rulesets(first: 20, targets: [BRANCH]) {{ nodes {{ name enforcement }} }}"""
+      inactive: rulesets(first: 20, targets: [BRANCH]) {{ nodes {{ name enforcement }} }}
+      workflows: object(expression: {query.value(f"{repo.branch}:{FOLDER}")}) {{
+        ... on Tree {{ entries {{ name object {{ ... on Blob {{ text isTruncated }} }} }} }}
+      }}"""
 
 
 class _Inactive(Struct):
@@ -171,6 +175,20 @@ class _InactiveList(Struct):
     nodes: list[_Inactive]
 
 
+class _Blob(graph.Camel):
+    text: str | None = None
+    is_truncated: bool = False
+
+
+class _File(Struct):
+    name: str
+    object: _Blob | None = None
+
+
+class _Folder(Struct):
+    entries: list[_File] = []
+
+
 class _Switches(graph.Camel):
     auto_merge_allowed: bool
 
@@ -180,7 +198,8 @@ def _facts(part: Any, errors: list[GraphError], repo: Repo, apps: dict[int, str]
     if not isinstance(part, dict):
         return replace(bare, problem=f"it cannot be read: {about(errors[0])}" if errors else "it cannot be read")
     # classic protection that is refused is like one that is not shown: whether there is one, nobody here knows
-    if other := [error for error in errors if "branchProtectionRule" not in error.path]:
+    apart = {"branchProtectionRule", "workflows"}
+    if other := [error for error in errors if not apart & set(map(str, error.path))]:
         return replace(bare, problem=f"it cannot be read in full: {about(other[0])}")
     branch = part.get("branch")
     if not isinstance(branch, dict):
@@ -198,7 +217,18 @@ def _facts(part: Any, errors: list[GraphError], repo: Repo, apps: dict[int, str]
         inactive=tuple(f"ruleset “{r.name}”" for r in listed.nodes if r.enforcement != "ACTIVE") if listed else (),
         auto_merge=graph.convert(part, _Switches, repo.slug).auto_merge_allowed,
         tags=tags,
+        workflows=None if any("workflows" in error.path for error in errors) else _workflows(part, repo.slug),
     )
+
+
+def _workflows(part: Any, slug: str) -> dict[str, bytes | None]:
+    """The workflow files; one that is too long for the answer, or no text, counts as not read."""
+    folder = graph.optional(part.get("workflows"), _Folder, f"the workflows of {slug}") or _Folder()
+    files = {file.name: file.object for file in folder.entries if file.name.endswith((".yml", ".yaml"))}
+    return {
+        name: None if blob is None or blob.text is None or blob.is_truncated else blob.text.encode()
+        for name, blob in files.items()
+    }
 
 
 def _with_bypass(repo: RepoFacts, known: dict[tuple[str, int], tuple[Actor, ...] | None]) -> RepoFacts:

@@ -131,7 +131,8 @@ class RepoFacts(Struct, frozen=True):
 
     `problem`: why nothing could be read, "" otherwise. `administers`: it was proven that this token reads what only
     administrators may, so that a classic protection that is not shown does not exist. `inactive`: rulesets that bind
-    nobody. `environments` by name: None = there is none; a name that is not in it was not read.
+    nobody. `environments` by name: None = there is none; a name that is not in it was not read. `workflows` by file
+    name, on that branch; None in it = that file was not read.
     """
 
     slug: str
@@ -147,6 +148,7 @@ class RepoFacts(Struct, frozen=True):
     tags: tuple[TagRules, ...] | None = None
     immutable: bool | None = None
     environments: dict[str, EnvironmentFacts | None] = {}
+    workflows: dict[str, bytes | None] | None = None
 
     @property
     def classic(self) -> Layer | None:

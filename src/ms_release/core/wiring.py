@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -120,6 +121,7 @@ def judge(config: Config, repo: Repo, files: Mapping[str, bytes | None]) -> tupl
     return tuple(found)
 
 
+@lru_cache(maxsize=64)  # an audit asks for one rule after the other
 def judge_file(role: Role, data: bytes | None) -> tuple[Finding, ...]:
     """Every rule for one file. What cannot be read or understood is UNKNOWN (SPEC 1.6)."""
     subject = f"{role.slug}:{role.file}"

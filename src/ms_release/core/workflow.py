@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from msgspec import Struct
@@ -70,6 +71,7 @@ class Workflow(Struct, frozen=True):
     run_name: str = ""
 
 
+@lru_cache(maxsize=64)  # generated files are the same in many repositories, and YAML is slow
 def parse(data: bytes, file: str) -> Workflow:
     """Read a workflow file; `file` names it in errors. Raises DamagedError (limits: core/yaml_text; faults F38).
 
