@@ -8,8 +8,9 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from core.world import check
+from core.world import check, commit, component, observation, pin
 from ms_release.core import flaky, skew
 from ms_release.core.flaky import Flip, flips
 from ms_release.core.observation import Check
@@ -169,3 +170,13 @@ def test_manifests_that_name_no_version_do_not_count() -> None:
 def test_a_damaged_manifest_is_refused() -> None:
     with pytest.raises(DamagedError):
         skew.judge("app", {"package.json": '{"version": "1", "version": "2"}', "version.txt": "1"})
+
+
+def test_a_plan_sees_the_attempts_of_the_tip() -> None:
+    repeated = replace(commit("core-1"), attempts=tuple(history("failure", "success")))
+    facts = observation()
+    facts = replace(facts, repos={**facts.repos, "core": component("core", repeated)})
+    pins = (pin("core", "core-1"), pin("nowhere", "core-1"))
+    assert [f.subject for f in flaky.of_pins(pins, facts, 0.0)] == ["core test"]
+    assert flaky.of_pins(pins, facts, 0.5) == ()
+    assert flaky.of_pins((pin("core", "core-1"),), observation(), 0.0) == ()

@@ -88,6 +88,7 @@ class Target(Camel):
 
     oid: Sha
     checked: History | None = None
+    tip: History | None = None
     history: History | None = None
     check_suites: Suites | None = None
     target: Oid | None = None

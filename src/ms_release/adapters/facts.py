@@ -46,6 +46,9 @@ def component_of(answer: Graph, alias: str, repo: Repo) -> seen.RepoFacts:
     if ref is None or ref.target is None or ref.target.history is None or ref.target.checked is None:
         return facts
     checked = {c.oid: graph.commit_of(c) for c in ref.target.checked.nodes}
+    for tip in ref.target.tip.nodes if ref.target.tip else ():
+        if tip.oid in checked:
+            checked[tip.oid] = replace(checked[tip.oid], attempts=graph.checks_of(tip.check_suites))
     commits = tuple(checked.get(c.oid) or graph.commit_of(c) for c in ref.target.history.nodes)
     return replace(facts, head=ref.target.oid, commits=commits, more_commits=ref.target.history.page_info.has_next_page)
 

@@ -142,18 +142,13 @@ class PreflightReader:
         rule = part.ref.ref_update_rule if part and part.ref else None
         login = convert(answer.data.get("viewer"), _Login, "the asker").login if answer.data.get("viewer") else ""
         return Token(
-            kind=self._kind(login),
+            kind=client.token_kind(login),
             login=login,
             expires=client.expires,
             left={name: quota.remaining for name, quota in rates.items()},
             reset={name: _clock(quota.reset) for name, quota in rates.items()},
             may_push=rule.viewer_can_push if rule else None,
         )
-
-    def _kind(self, login: str) -> str:
-        if self._client.granted is not None or login.endswith("[bot]"):
-            return "workflow" if login == "github-actions[bot]" else "app"
-        return "classic" if self._client.scopes is not None else "fine-grained"
 
     # --- permissions
 

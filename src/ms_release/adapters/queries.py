@@ -23,6 +23,9 @@ _CHECKS = """
   }
 """
 
+_ATTEMPTS = _CHECKS.replace("first: 20, filterBy: {checkType: LATEST}", "first: 50, filterBy: {checkType: ALL}")
+"""The same with every attempt: what the forge keeps of the checks that were run again."""
+
 _COMMIT = "oid messageHeadline messageBody author { name }"
 
 _TAGS = """
@@ -116,11 +119,15 @@ def folder_of(query: Query, alias: str, expression: str) -> str:
 
 
 def component(query: Query, branch: str) -> str:
-    """A component: the newest commits of its branch, 20 with their checks, 100 in all, and its newest releases."""
+    """A component: the newest commits of its branch, 20 with their checks, 100 in all, and its newest releases.
+
+    Of the tip every attempt of the checks, which says whether one of them is flaky.
+    """
     return f"""
       ...Component
       ref(qualifiedName: {query.value(f"refs/heads/{branch}")}) {{ target {{ oid ... on Commit {{
         checked: history(first: 20) {{ nodes {{ ...Checked }} }}
+        tip: history(first: 1) {{ nodes {{ oid {_ATTEMPTS} }} }}
         history(first: 100) {{ nodes {{ {_COMMIT} }} pageInfo {{ hasNextPage }} }}
       }} }} }}"""
 

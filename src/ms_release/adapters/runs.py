@@ -8,22 +8,13 @@ from msgspec import Struct
 
 from ms_release.adapters.answers_graph import Number, Sha, convert
 from ms_release.adapters.http import Client
-from ms_release.core.observation import Approval, Check, Run
+from ms_release.core.observation import Approval, Run
 
 
 class _CheckRun(Struct):
     id: Number
     status: str
     conclusion: str | None = None
-
-
-class _App(Struct):
-    slug: str
-
-
-class _AttemptRun(_CheckRun):
-    name: str = ""
-    app: _App | None = None
 
 
 class _CheckRuns(Struct):
@@ -113,13 +104,6 @@ def read_concluded(client: Client, slug: str, sha: str) -> tuple[tuple[int, str 
     runs = convert(answer.json, _CheckRuns, "check runs").check_runs
     ended = ((r.id, r.conclusion) for r in runs if r.status == "completed")
     return tuple(sorted(ended, key=lambda run: (run[0], run[1] or "")))
-
-
-def read_attempts(client: Client, slug: str, sha: str) -> tuple[Check, ...]:
-    """Every check run of a commit in every attempt, as long as the forge keeps them (github-facts G21)."""
-    path = f"/repos/{slug}/commits/{sha}/check-runs"
-    found = client.pages(path, {"filter": "all"}, key="check_runs", decode=_AttemptRun)
-    return tuple(Check(r.name, r.app.slug if r.app else "", r.status, r.conclusion, r.id) for r in found)
 
 
 def pending_environments(client: Client, slug: str, run_id: int) -> dict[str, int]:

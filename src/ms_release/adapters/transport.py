@@ -61,7 +61,7 @@ class Transport:
     seconds in all ends it (faults F6). `counts`: requests sent, by kind (rest, graphql, asset, poll); `date`: the
     forge's own time of its last answer (faults F34: no decision stands on the local clock). Of the token: `expires` and
     `scopes` are what the forge has said of it in its headers (G41; scopes: only of classic ones), `granted` what an App
-    was given.
+    was given, `left` how many requests of the hour it has, by resource.
     Raises UsageError for an address that may not carry a token, CredentialError for text that is no token.
     """
 
@@ -78,6 +78,7 @@ class Transport:
     date: str = field(default="", init=False)
     expires: str = field(default="", init=False)
     scopes: str | None = field(default=None, init=False)
+    left: dict[str, int] = field(default_factory=dict, init=False)
     granted: Mapping[str, str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _bucket: pace.Bucket = field(default_factory=pace.Bucket, init=False, repr=False)
@@ -159,6 +160,15 @@ class Transport:
         self.date = headers.get("date", self.date)
         self.expires = headers.get("github-authentication-token-expiration", self.expires)
         self.scopes = headers.get("x-oauth-scopes", self.scopes)
+        resource, left = headers.get("x-ratelimit-resource", ""), headers.get("x-ratelimit-remaining", "")
+        if resource and left.isascii() and left.isdecimal() and len(left) < 10:
+            self.left[resource] = int(left)
+
+    def token_kind(self, login: str) -> str:
+        """What kind of token this is, once the forge has answered: classic, fine-grained, app, or a workflow's own."""
+        if self.granted is not None or login.endswith("[bot]"):
+            return "workflow" if login == "github-actions[bot]" else "app"
+        return "classic" if self.scopes is not None else "fine-grained"
 
     def _redirect(self, call: Call, response: httpx.Response, url: str) -> str:
         """Where to go on, or "" when this is the answer. A write follows only 307 and 308, which keep its method."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ms_release.cli.common import Session, Settings
-from ms_release.cli.escalating import escalating, issue_option
+from ms_release.cli.escalating import escalating, issue_option, open_issues
 from ms_release.cli.options import planning_options
 from ms_release.core.planning import Intent
 from ms_release.errors import BlockedError, UsageError, WaitingError
 
 if TYPE_CHECKING:
     from ms_release.cli.planner import Continued, Nothing, Planned
+    from ms_release.core.model import Finding
 
 
 @click.command()
@@ -38,16 +39,21 @@ def plan(settings: Settings, out: str | None, open_issue: bool, **options: Any) 
     session = Session(settings, "content")
     intent = make_intent(options)
     with escalating(session.output, session.config, lambda: session.client, open_issue=open_issue):
-        _end(settings, Planner(session, intent, parse_pairs(options["refs"], "--ref"), replan=True).plan(), out)
+        found = Planner(session, intent, parse_pairs(options["refs"], "--ref"), replan=True).plan()
+        noticed = _end(session, found, out)
+    if open_issue and noticed:
+        open_issues(session.output, session.config, session.client, noticed)
 
 
-def _end(settings: Settings, found: Planned | Continued | Nothing, out: str | None) -> None:
+def _end(session: Session, found: Planned | Continued | Nothing, out: str | None) -> tuple[Finding, ...]:
+    """Show what was found; what was noticed that forbids nothing."""
     from ms_release.cli.planner import Continued, Nothing
 
     match found:
         case Nothing():
-            settings.output.data(f"nothing to release: {found.tag} is exactly what would be released now")
-            settings.output.document({"nothing": found.tag})
+            session.output.data(f"nothing to release: {found.tag} is exactly what would be released now")
+            session.output.document({"nothing": found.tag})
+            return ()
         case Continued():
             under_way = found.goal.plan
             raise WaitingError(
@@ -56,7 +62,7 @@ def _end(settings: Settings, found: Planned | Continued | Nothing, out: str | No
                 next_command=f"ms release {under_way.product} publish --channel {under_way.channel} --auto --watch",
             )
         case _:
-            _show(settings, found, out)
+            return _show(session, found, out)
 
 
 def make_intent(options: dict[str, Any]) -> Intent:
@@ -97,17 +103,21 @@ def _check_tag(option: str, tag: str | None) -> None:
         raise UsageError(f"--from {tag} is no beta", remedy="Name a beta that is out: v1.2.0-beta.3.")
 
 
-def _show(settings: Settings, found: Any, out: str | None) -> None:
+def _show(session: Session, found: Planned, out: str | None) -> tuple[Finding, ...]:
     from ms_release.adapters.files import write_private
+    from ms_release.cli.noticing import token_warnings
     from ms_release.core.predict import keys, predict
-    from ms_release.render.text import plan_text
+    from ms_release.render.text import notice_lines, plan_text
 
     file = found.goal.file
     actions = predict(found.goal, found.facts)
     path = Path(out or f".ms/{file.plan.product}-{file.plan.tag}.plan.json")
     write_private(path, file.data)
-    output = settings.output
+    output = session.output
+    noticed = (*found.draft.noticed, *token_warnings(session, found.facts.viewer))
     output.data(plan_text(file, found.draft.findings, actions))
+    if noticed:
+        output.data("\n".join(("", "Noticed, and no obstacle", *notice_lines(noticed))))
     # A local configuration may plan, marked so (SPEC 5); every other gate that does not pass is an ending of its own.
     marked = [f for f in found.draft.blocking if f.code == "CONFIG"]
     blocking = [f for f in found.draft.blocking if f not in marked]
@@ -120,6 +130,9 @@ def _show(settings: Settings, found: Any, out: str | None) -> None:
         "gates": [dict(zip(("code", "subject", "outcome", "message"), gate, strict=True)) for gate in gates],
         "blocked": bool(found.draft.blocking),
         "actions": keys(actions),
+        "noticed": [
+            dict(zip(("code", "subject", "message"), (f.code, f.subject, f.message), strict=True)) for f in noticed
+        ],
     }
     if blocking:
         output.hold(document)
@@ -128,7 +141,7 @@ def _show(settings: Settings, found: Any, out: str | None) -> None:
         raise BlockedError(
             f"{count} {file.plan.tag}: {first.code} {first.subject}: {first.message}",
             remedy=first.remedy,
-            findings=tuple(blocking),
+            findings=(*blocking, *noticed),
         )
     output.data(f"\nwritten to {path}")
     if marked:
@@ -136,4 +149,7 @@ def _show(settings: Settings, found: Any, out: str | None) -> None:
     else:
         prepare = f"ms release {file.plan.product} prepare --plan {shlex.quote(str(path))} --watch"
         document["next"] = output.next(prepare)
+    if escalations := output.escalate(noticed):
+        document["escalations"] = escalations
     output.document(document)
+    return noticed

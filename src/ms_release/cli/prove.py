@@ -158,13 +158,13 @@ def _run(bench: Bench, gates: tuple[Gate, ...], repeat: int, *, fail_fast: bool)
 
 def _history(bench: Bench) -> tuple[Flip, ...] | None:
     """What the forge has seen of this commit; None where it cannot be asked, which is said."""
-    from ms_release.adapters.runs import read_attempts
+    from ms_release.adapters.attempts import of_commit
     from ms_release.core.flaky import flips
 
     if bench.repo is None:
         return None
     try:
-        return flips(read_attempts(bench.client, bench.repo.slug, bench.sha))
+        return flips(of_commit(bench.client, bench.repo.slug, bench.sha))
     except MsError as error:
         if error.exit_code > 128:
             raise

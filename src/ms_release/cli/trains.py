@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from ms_release.cli import following
 from ms_release.cli.common import Session, Settings
+from ms_release.cli.noticing import token_warnings
 from ms_release.core.action import Action, Ask, Done, Next, Wait, Watch
 from ms_release.core.observation import Observation
 from ms_release.core.train import Train
@@ -97,6 +98,8 @@ def _carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: D
     if options["dry_run"]:
         _dry_run(settings, goal, sight, decide)
         return
+    for warning in token_warnings(session):
+        session.output.say(f"{warning.code}: {warning.message}. {warning.remedy}")
     performed: list[Action] = []
     try:
         done = _run(session, goal, sight, (verb, decide), performed, watch=options["watch"])

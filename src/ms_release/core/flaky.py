@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from ms_release.core.model import Finding
-from ms_release.core.observation import Check
+from ms_release.core.model import Finding, Pin
+from ms_release.core.observation import Check, Observation
 
 _GOOD = {"success"}
 _BAD = {"failure", "timed_out"}
@@ -40,6 +40,17 @@ def flips(checks: Iterable[Check]) -> tuple[Flip, ...]:
             verdicts[check.name, check.app].append(conclusion in _BAD)
     mixed = ((key, bad) for key, bad in verdicts.items() if any(bad) and not all(bad))
     return tuple(sorted(Flip(name, app, sum(bad), len(bad)) for (name, app), bad in mixed))
+
+
+def of_pins(pins: Iterable[Pin], facts: Observation, rate: float) -> tuple[Finding, ...]:
+    """The flips at pinned commits: among all attempts where those were read, else among the latest ones."""
+    found: list[Finding] = []
+    for pin in pins:
+        repo = facts.repos.get(pin.repo)
+        commit = repo.commit(pin.sha) if repo else None
+        if commit is not None:
+            found += findings(pin.repo, pin.sha[:7], flips(commit.attempts or commit.checks or ()), rate)
+    return tuple(found)
 
 
 def findings(repo: str, at: str, found: Iterable[Flip], rate: float) -> tuple[Finding, ...]:

@@ -26,13 +26,17 @@ class Check(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True):
-    """A commit of a component; `checks` is None where they were not asked for or could not be read."""
+    """A commit of a component; `checks` is None where they were not asked for or could not be read.
+
+    `attempts` are all that the forge keeps of its checks, beside the latest ones: read of the tip of a branch only.
+    """
 
     sha: str
     subject: str
     body: str = ""
     author: str = ""
     checks: tuple[Check, ...] | None = None
+    attempts: tuple[Check, ...] | None = None
 
 
 class Asset(Struct, frozen=True):

@@ -10,7 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ms_release.config import Config, Product, Repo
-from ms_release.core import gates, stale, train
+from ms_release.core import flaky, gates, stale, train
+from ms_release.core.growth import growth, sizes_before, sizes_now
 from ms_release.core.model import CandidatePin, Finding, Pin
 from ms_release.core.notes import Change, RepoChanges
 from ms_release.core.observation import Observation
@@ -54,10 +55,14 @@ class Previous(Struct, frozen=True):
 
 
 class Draft(Struct, frozen=True):
-    """A plan with what its gates found; it may be shown although a gate blocks, but not carried out."""
+    """A plan with what its gates found; it may be shown although a gate blocks, but not carried out.
+
+    `noticed` forbids nothing: somebody should hear of it.
+    """
 
     plan: Plan
     findings: tuple[Finding, ...]
+    noticed: tuple[Finding, ...] = ()
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
@@ -168,7 +173,10 @@ def make_draft(config: Config, product: Product, intent: Intent, facts: Observat
         gates=tuple(Verdict(f.code, f.subject, f.outcome, f.waived_by) for f in findings),
     )
     rendered = hashlib.sha256(train.render_notes(plan)).hexdigest()
-    return Draft(replace(plan, files=(PlannedFile(notes_path(plan.tag), rendered),)), findings)
+    before = sizes_before(facts, plan.previous)
+    grown = growth(product, before, sizes_now(facts), config.policy.size_growth)
+    noticed = (*grown, *flaky.of_pins(parts.pins, facts, config.policy.flaky_rate))
+    return Draft(replace(plan, files=(PlannedFile(notes_path(plan.tag), rendered),)), findings, noticed)
 
 
 class Parts(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ms_release.core import preflight_setup as setup
 from ms_release.core.model import Finding, Outcome
-from ms_release.core.preflight_facts import Answer, Facts
+from ms_release.core.preflight_facts import Answer, Facts, Token
 
 SKEW_SECONDS = 300
 OLDEST_GIT = (2, 30)
@@ -86,17 +86,24 @@ def _mebibytes(size: int) -> str:
 
 
 def _token(facts: Facts) -> Iterator[Finding]:
-    token = facts.token
+    yield token_finding(facts.token, facts.now)
+
+
+def warnings(token: Token, now: str) -> tuple[Finding, ...]:
+    """The cheap part, of what the forge's answers say anyway: a token or an hour that ends before the release may."""
+    return tuple(finding for finding in (token_finding(token, now), *rate_findings(token)) if finding.blocks)
+
+
+def token_finding(token: Token, now: str) -> Finding:
+    """Whether the token lives for another day, at the forge's time `now`."""
     what = f"{token.kind} token of @{token.login}" if token.login else f"{token.kind} token"
     ends = moment(token.expires)
     if token.expires and ends is None:
-        yield Finding("TOKEN", what, "UNKNOWN", "when it expires cannot be read", "Make a new token.")
-    elif ends is not None and ends - datetime.fromisoformat(facts.now) < SOON:
+        return Finding("TOKEN", what, "UNKNOWN", "when it expires cannot be read", "Make a new token.")
+    if ends is not None and ends - datetime.fromisoformat(now) < SOON:
         remedy = "Make a new one at the forge (Settings, Developer settings), and set GH_TOKEN to it."
-        yield Finding("TOKEN", what, "FAIL", f"it expires on {ends:%Y-%m-%d at %H:%M} UTC", remedy)
-    else:
-        until = f"until {ends:%Y-%m-%d}" if ends else "without an end that the forge tells"
-        yield Finding("TOKEN", what, "PASS", until)
+        return Finding("TOKEN", what, "FAIL", f"it expires on {ends:%Y-%m-%d at %H:%M} UTC", remedy)
+    return Finding("TOKEN", what, "PASS", f"until {ends:%Y-%m-%d}" if ends else "without an end that the forge tells")
 
 
 def moment(text: str) -> datetime | None:
@@ -108,14 +115,19 @@ def moment(text: str) -> datetime | None:
 
 
 def _rate(facts: Facts) -> Iterator[Finding]:
+    yield from rate_findings(facts.token)
+
+
+def rate_findings(token: Token) -> Iterator[Finding]:
+    """Whether enough requests of each kind are left in this hour."""
     for resource, wanted in (("core", REQUESTS), ("graphql", GRAPHQL_POINTS)):
-        left = facts.token.left.get(resource)
+        left = token.left.get(resource)
         if left is None:
             yield Finding("RATE", resource, "NOT_APPLICABLE", "the forge counts no requests")
         elif left >= wanted:
             yield Finding("RATE", resource, "PASS", f"{left} left")
         else:
-            reset = facts.token.reset.get(resource, "within the hour")
+            reset = token.reset.get(resource, "the hour is over")
             told = f"{left} of the hour's requests are left, a release takes up to {wanted}"
             yield Finding("RATE", resource, "FAIL", told, f"Wait until {reset}.")
 

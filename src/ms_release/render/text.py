@@ -91,6 +91,11 @@ def gate_lines(findings: Iterable[Finding]) -> list[str]:
     return lines
 
 
+def notice_lines(findings: Iterable[Finding]) -> list[str]:
+    """What forbids nothing, and somebody should hear of."""
+    return [f"  !!  {f.code} {terminal_line(f.subject)}: {terminal_line(f.message)}" for f in findings]
+
+
 def action_lines(actions: Sequence[Action]) -> list[str]:
     """The predicted effects, in order, one sentence each."""
     return [f"  {number:2}. {sentence(each)}" for number, each in enumerate(actions, 1)]
