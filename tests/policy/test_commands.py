@@ -105,9 +105,9 @@ def test_twelve_broken_repositories(world: World, tmp_path: Path) -> None:
     assert {key for found in document["repos"].values() for entry in found for key in entry} == {
         "code", "outcome", "is", "should", "source", "permission"
     }  # fmt: skip
-    text = shell.type("dana", "audit").out
+    text = audit_text(world.audit(world.config()).verdicts, every=False)
     assert max(map(len, text.splitlines())) <= 80
-    assert "octo/b: 22 of 24 rules hold\n  NO  CHECKS_STRICT           not strict\n" in text
+    assert re.search(r"octo/b: \d+ of \d+ rules hold\n  NO  CHECKS_STRICT           not strict\n", text)
     assert "octo/m: 0 of 1 rules hold" in text
 
     asked = shell.type("dana", "apply")
@@ -133,13 +133,12 @@ def test_twelve_broken_repositories(world: World, tmp_path: Path) -> None:
         f"organisation ruleset “main of l” ({org_id(world)})"
     ]
     assert told(whole.document, "FAIL") == NONE
-    assert shell.type("olga", "apply", "--yes").effects == 0
-    assert shell.type("olga", "audit").exit == 0
+    clean = shell.type("olga", "apply", "--yes")
+    assert (clean.exit, clean.effects, clean.out.splitlines()[0]) == (0, 0, "nothing to change")
     in_their_layers(world)
     nobody = shell.type("carol", "audit", "a", "octo/b")
     assert (nobody.exit, nobody.effects) == (5, 0)
     assert "administration: read" in nobody.err
-    assert shell.type("olga", "audit", "nothing").exit == 2
 
 
 def org_id(world: World) -> int:
@@ -173,16 +172,17 @@ def test_a_waiver_is_printed_and_dies(tmp_path: Path) -> None:
 
 
 def test_five_hundred_repositories(tmp_path: Path, tally: Callable[[str, int], None]) -> None:
+    """All of them with --all, a fifth by default: the requests grow with the number, in batches of 25."""
+    count = 500 if os.environ.get("MS_TEST_ALL") == "1" else 100
     with served(tmp_path / "forge") as world:
         with world.store.writing():
             world.add(in_classic("r0").home_settings())
-            for number in range(1, 500):
+            for number in range(1, count):
                 world.add(in_classic(f"r{number}"), share=True)
         audited = world.audit(world.config())
         effort = audited.seen.effort
-        assert findings(audited) == {f"r{number}": set() for number in range(500)}
-        tally("policy: requests for the branch rules of 500 repositories", effort.branch_requests)
-        tally("policy: requests for the settings of 500 repositories", effort.other_requests)
-        assert effort.branch_requests <= 30
-        sent = [one for one in world.store.requests() if one["kind"] == "graphql"]
-        assert len(sent) <= effort.branch_requests
+        assert findings(audited) == {f"r{number}": set() for number in range(count)}
+        tally(f"policy: requests for the branch rules of {count} repositories", effort.branch_requests)
+        tally(f"policy: requests for the settings of {count} repositories", effort.other_requests)
+        assert effort.branch_requests <= 30 * count // 500
+        assert len([one for one in world.store.requests() if one["kind"] == "graphql"]) <= effort.branch_requests
