@@ -176,7 +176,7 @@ def test_a_plan_sees_the_attempts_of_the_tip() -> None:
     repeated = replace(commit("core-1"), attempts=tuple(history("failure", "success")))
     facts = observation()
     facts = replace(facts, repos={**facts.repos, "core": component("core", repeated)})
-    pins = (pin("core", "core-1"), pin("nowhere", "core-1"))
+    pins = (pin("core", "core-1"), pin("core", "gone"))
     assert [f.subject for f in flaky.of_pins(pins, facts, 0.0)] == ["core test"]
     assert flaky.of_pins(pins, facts, 0.5) == ()
     assert flaky.of_pins((pin("core", "core-1"),), observation(), 0.0) == ()

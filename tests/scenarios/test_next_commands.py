@@ -103,6 +103,15 @@ def test_a_whole_release_by_typing_what_is_said(opened: Open) -> None:
     assert stage.published() == [FIRST]
 
 
+@types("cli/preflight:_end")
+def test_after_a_look_before_the_first_write(opened: Open) -> None:
+    stage = opened("ready")
+    ready = stage.type("alice", "preflight")
+    assert stage.performed() == []
+    planned = follow(stage, "alice", "cli/preflight:_end", ready)
+    assert (ready.exit, planned.exit) == (0, 0)
+
+
 @types("cli/trains:_dry_run")
 def test_after_a_dry_run(opened: Open) -> None:
     stage = opened("ready")
@@ -130,12 +139,12 @@ def test_status_of_what_stopped_half_way(undisturbed: Undisturbed, tmp_path: Pat
 # --- plans
 
 
-@types("cli/plan:plan")
+@types("cli/plan:_end")
 def test_a_plan_while_one_is_under_way(opened: Open) -> None:
     stage = opened("publish")
     under_way = stage.type("alice", "plan", *BETA)
     with stage.approving():
-        assert follow(stage, "alice", "cli/plan:plan", under_way).exit == 0
+        assert follow(stage, "alice", "cli/plan:_end", under_way).exit == 0
 
 
 @types("cli/planner:read_plan#1", "cli/planner:read_plan#2")
@@ -446,7 +455,7 @@ def test_what_is_published_is_not_cancelled(opened: Open) -> None:
     refused = stage.type("alice", "content", "cancel", FIRST, "--yes")
     waiting = follow(stage, "alice", "core/cancel:refused", refused)
     assert "is under way" in Told.of(waiting).cause, "its evidence comes first"
-    assert follow(stage, "alice", "cli/plan:plan", waiting).exit == 0
+    assert follow(stage, "alice", "cli/plan:_end", waiting).exit == 0
 
 
 # --- the approval
