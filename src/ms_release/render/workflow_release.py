@@ -20,10 +20,12 @@ _ORDER = {"TAG": "${{ inputs.tag }}", "PLAN": "${{ inputs.plan }}", "SEAL": "${{
 _TOKEN = {"GH_TOKEN": "${{ github.token }}"}
 # A pull request that a job's own token opens starts no checks (G5): what opens one is an App, if there is one.
 _APP = {
-    "MS_APP_ID": "${{ vars.MS_APP_ID }}",
-    "MS_APP_INSTALLATION": "${{ vars.MS_APP_INSTALLATION }}",
+    "MS_APP_ID": "${{ secrets.MS_APP_ID }}",
+    "MS_APP_INSTALLATION": "${{ secrets.MS_APP_INSTALLATION }}",
     "MS_APP_KEY": "${{ secrets.MS_APP_KEY }}",
 }
+# Exit 4 says that somebody must act first: no failure of the job.
+_WAITING = '|| code=$?\n[ "${code:-0}" -eq 4 ] || exit "${code:-0}"'
 _READS = {"actions": "read", "checks": "read", "contents": "read", "pull-requests": "read"}
 
 
@@ -95,18 +97,17 @@ def train(product: Product) -> str:
     script = "\n".join(
         (
             'case "$COMMAND" in',
-            "  status) ms-release status ;;",
-            "  plan | prepare | publish)",
-            f'    ms-release {product.id} "$COMMAND" --channel "$CHANNEL" --auto ;;',
+            "  status) set -- status ;;",
+            f'  plan | prepare | publish) set -- {product.id} "$COMMAND" --channel "$CHANNEL" --auto ;;',
             '  *) echo "unknown command" >&2; exit 2 ;;',
-            "esac || [ $? -eq 4 ]",
+            "esac",
+            f'ms-release "$@" {_WAITING}',
         )
     )
     env = {**_TOKEN, **_APP, "COMMAND": "${{ inputs.command || 'plan' }}", "CHANNEL": "${{ inputs.channel || 'beta' }}"}
     lines = [
         "# The commands that an operator types, run here. Every Monday: what would be released, which changes nothing.",
-        "# Whatever is published from here waits for the approval of its environment like everything else. Exit 4 says",
-        "# that somebody must act first, and is no failure.",
+        "# Whatever is published from here waits for the approval of its environment like everything else.",
         "name: Release train",
         "run-name: Release train · ${{ inputs.command || 'plan' }} ${{ inputs.channel || 'beta' }}",
         "",
@@ -135,7 +136,7 @@ def audit() -> str:
     env = {**_TOKEN, **_APP}
     lines = [
         "# Every release reads the last audit, and refuses one that is older than seven days. It must see what only an",
-        "# administrator sees: with the App of the secrets, or its gates say UNKNOWN.",
+        "# administrator sees: with the App of the secrets, or its gates say UNKNOWN. Red = a rule does not hold.",
         "name: Policy audit",
         "",
         "on:",
@@ -154,7 +155,7 @@ def audit() -> str:
             "audit",
             SHIP_MINUTES,
             _READS,
-            [*step.checkout(), *step.tool(), *step.run("Audit", "ms-release policy audit --record", env)],
+            [*step.checkout(), *step.tool(), *step.run("Audit", f"ms-release policy audit --record {_WAITING}", env)],
         ),
     ]
     return "\n".join(lines) + "\n"
