@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ms_release.config import Config, Product, Repo, parse
+from ms_release.core.escalation import ROUTES, role_name
 from ms_release.core.sanitize import markdown
 from ms_release.errors import BlockedError, MsError, UsageError
 
@@ -140,7 +141,7 @@ FAILURES = (
         "a fact could not be read",
         "3, 5",
         "Unknown blocks. The message names the fact and the permission; use a token that may read it.",
-        "`ms release status`",
+        "`ms release preflight`",
     ),
     (
         "the forge is down or its limit is reached",
@@ -156,12 +157,18 @@ played through by a test, up to the release that comes out after all.
 """
 
 
+CALLS = """\
+What the operator cannot settle alone is said at the end of a command, stands under `escalations` in its JSON, and with
+`--open-issue` becomes one issue in the home repository. A fact that could not be read is a permission that is missing.
+"""
+
+
 def render_runbook(config: Config) -> str:
     """The whole page, Markdown, for the organisation that the configuration describes."""
     parts = [HEADER, _roles(config), _rules(config), _repositories(config), _everyday(config)]
     for product in config.products:
         parts += [_flow(config, product), _afterwards(product), _failures(config, product)]
-    parts.append(_waivers(config))
+    parts += [_calls(config), _waivers(config)]
     return "\n".join(parts)
 
 
@@ -335,6 +342,17 @@ def _failures(config: Config, product: Product) -> str:
     rows = [tuple(cell.format_map(words) for cell in row) for row in FAILURES]
     table = _table(("what you see", "exit", "what it means, what to do", "then"), rows)
     return f"## What if something fails ({_code(product.id)})\n\n{FAILING}\n{table}"
+
+
+def _calls(config: Config) -> str:
+    rows = []
+    for route in ROUTES:
+        who = dict.fromkeys(_code(config.roles.named(role)) for role in route.roles)
+        codes = _listed([_code(code) for code in route.codes])
+        rows.append(
+            (route.about, codes, " / ".join(map(role_name, route.roles)), _listed([*who]), _code(route.command))
+        )
+    return f"## Whom to call\n\n{CALLS}\n{_table(('finding', 'codes', 'role', 'who', 'see it'), rows)}"
 
 
 def _waivers(config: Config) -> str:
