@@ -175,7 +175,7 @@ PLAN_FILES = {
     "plan without pins": Case("publish --plan p", 2, "its pins are not", arrange=resealed(pins=[])),
     "plan of other candidates": Case("publish --plan p", 2, "its candidates", arrange=resealed(candidates=[])),
     "plan of a malformed pin": Case("prepare --plan p", 2, "malformed", arrange=pinned("main")),
-    "plan of an unknown pin": Case("prepare --plan p", 2, "notes of v0.1.0-beta.1", arrange=pinned(NOWHERE)),
+    "plan of an unknown pin": Case("prepare --plan p", 2, "is none of loader at", arrange=pinned(NOWHERE)),
     "plan of another product": Case("prepare --plan p", 2, "plan of app", arrange=resealed(product="app")),
     "plan and channel": Case("prepare --plan p --channel beta", 2, "already says", arrange=plan(bytes)),
     "plan and bump": Case("publish --plan p --bump minor", 2, "already says", arrange=plan(bytes)),

@@ -18,8 +18,10 @@ from hostile import readers, seeds
 from hostile.archive_samples import samples as archive_samples
 from hostile.conftest import BETA, forge_at, is_clean, type_guarded
 from hostile.corpus import CLASSES
+from hostile.provenance_samples import KEY, SIGNATURE
 from hostile.sample import Sample
 from ms_release.core import strict_json, train
+from ms_release.core.candidate import PROVENANCE_NAME, SIGNATURE_NAME
 from ms_release.core.model import File
 from ms_release.core.plan import make_file, make_seal
 from ms_release.core.train import Train
@@ -40,6 +42,11 @@ FILES = {
                        "artifacts.0.filename: climbs",
                        "artifacts.0.filename: escape", "one byte too many", "NaN"),
     "checksums.txt": ("twice", "BOM", "name: climbs", "too large", "directory", "empty"),
+    "provenance, envelopes": ("as it should be", "HTML", "key twice", "deep lists", "two lines", "payload: bidi",
+                              "one byte too many"),
+    "provenance, statements": ("subject.0.name: climbs", "subject.0.name: escape", "subject: none", "_type: older"),
+    "provenance, beside candidates": ("a lie: ", "signed by another key", "bit flipped at 70"),
+    "signatures": ("as it should be", "another text", "raw bytes", "large", "escape", "cut off after 51"),
     "plan files": ("empty", "deep objects", "key twice", "many texts", "schema: long", "schema: escape",
                    "plan.channel: long",
                    "one text, as wide", "plan.pins.0 has one more", "plan.tag: newline", "cut off after 12/24"),
@@ -61,6 +68,16 @@ def lay_out(folder: Path, kind: str, data: bytes) -> tuple[list[str], int]:
                      "checksums.txt": seeds.CHECKSUMS, kind: data}  # fmt: skip
             for name, content in files.items():
                 (there / name).write_bytes(content)
+            return ["candidate", "verify", "dist"], 7
+        case "signatures" | "provenance, envelopes" | "provenance, statements" | "provenance, beside candidates":
+            there = folder / "dist"
+            there.mkdir()
+            own = SIGNATURE_NAME if kind == "signatures" else PROVENANCE_NAME
+            files = {"loader-linux-x86_64": b"abc", "config.zip": b"", "candidate.json": seeds.CANDIDATE,
+                     "checksums.txt": seeds.CHECKSUMS, SIGNATURE_NAME: SIGNATURE, own: data}  # fmt: skip
+            for name, content in files.items():
+                (there / name).write_bytes(content)
+            (folder / CONFIG).write_text(TOML.replace("[roles]", f'candidate_key = "{KEY}"\n\n[roles]'))
             return ["candidate", "verify", "dist"], 7
         case "plan files":
             (folder / CONFIG).write_text(TOML)
@@ -327,4 +344,5 @@ def test_the_classes_have_a_representative_here() -> None:
             "GraphQL answers",
             "names of files, refs, tags, commits", "commit subjects and authors"}  # fmt: skip
     # Schema 2 is read by the same code as 1; a manifest is read by `verify` alone, of a release that is published.
-    assert set(CLASSES) - here == {"release specs, schema 2", "manifest.json"}
+    # What is signed is candidate.json, which comes by as a file.
+    assert set(CLASSES) - here == {"release specs, schema 2", "manifest.json", "signed bytes"}

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ms_release.cli import ending, following
+from ms_release.forge import git
 from ms_release.forge.faults import Fault
 from scenarios.endings import Told, at_a_terminal, follow, hidden_commands, sites, told_by, type_it, walk
 from scenarios.moves import commit, head
@@ -110,6 +111,18 @@ def test_after_a_look_before_the_first_write(opened: Open) -> None:
     assert stage.performed() == []
     planned = follow(stage, "alice", "cli/preflight:_end", ready)
     assert (ready.exit, planned.exit) == (0, 0)
+
+
+@types("adapters/candidate_use:_read_uses")
+def test_prune_while_nobody_knows_what_a_branch_will_name(opened: Open) -> None:
+    stage = opened("ready")
+    git_dir, main = stage.forge.git_dir(HOME), head(stage, HOME)
+    git.update_ref(git_dir, f"refs/heads/release/{FIRST}", main, None)
+    refused = stage.type("alice", "candidate", "prune")
+    assert refused.exit == 3
+    taken = follow(stage, "alice", "adapters/candidate_use:_read_uses", refused)
+    assert taken.exit == 0, taken
+    assert stage.type("alice", "candidate", "prune").exit == 0
 
 
 @types("cli/trains:_dry_run")

@@ -75,10 +75,11 @@ def _read_uses(
     pending = [tag for tag in open_tags if tag not in plans]
     plans |= _texts(client, home, {tag: f"release/{tag}:{plan_path(tag)}" for tag in pending}, missing=True)
     if empty := [tag for tag in pending if tag not in plans and not facts.given_up(tag)]:
+        channel = "beta" if "-beta." in empty[0] else "stable"
         raise BlockedError(
             f"release/{empty[0]} of {home.slug} holds no plan yet, so nobody knows which candidates it will name",
-            remedy="Finish or cancel that release first.",
-            next_command=f"ms release {product.id} cancel {empty[0]}",
+            remedy="Bring that release on its way, or cancel it.",
+            next_command=f"ms release {product.id} prepare --channel {channel} --auto --watch",
         )
     return read_uses(plans, specs)
 
