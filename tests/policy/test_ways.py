@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from ms_release.adapters.policy_read import with_bypass
 from ms_release.adapters.policy_write import PolicyWriter
 from ms_release.cli.policy_apply import plan
-from ms_release.errors import OvertakenError
+from ms_release.core.policy import BRANCH
+from ms_release.core.policy_base import Subject
+from ms_release.core.policy_facts import Layer, RepoFacts
+from ms_release.core.policy_plan import paths_for, repair
+from ms_release.errors import CredentialError, ForgeError, OvertakenError
 from ms_release.forge.faults import Fault
 from policy.ways import WAYS, make
-from policy.world import World, findings, served
+from policy.world import World, findings, in_classic, served
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +71,49 @@ def test_a_lost_answer_makes_no_second_ruleset(world: World) -> None:
     names = [body["name"] for body in world.store.find("ruleset", repo=place.slug)]
     assert sorted(names) == sorted(set(names))
     assert {"release branch", "release pushes"} <= set(names)
+
+
+def test_an_administrators_token_that_may_not_see_settings_sees_no_protection_and_no_lack_of_it(world: World) -> None:
+    """GraphQL answers null for both: FAIL would be a guess, and PASS a lie (github-facts G39, G41)."""
+    limits = {"repos": None, "expires_at": None, "run_id": None, "permissions": {"contents": "read"}}
+    world.store.put("token", "dana-narrow", {"login": "dana", "kind": "fine-grained", **limits})
+    home = in_classic("narrow-home").home_settings()
+    places = [world.add(place) for place in (home, make("narrow"), make("narrow-open", WAYS["nothing"]))]
+    config = world.config([place.name for place in places])
+    audited = world.audit(config, "dana-narrow")
+    about = {name: codes & set(BRANCH) for name, codes in findings(audited, "UNKNOWN").items()}
+    assert about == dict.fromkeys((place.name for place in places), set(BRANCH) - {"APPROVALS"})
+    assert isinstance(audited.ending(), CredentialError)
+    assert world.apply(config, "dana-narrow").edits == ()
+
+
+def test_the_release_app_may_push_too(world: World) -> None:
+    place = world.add(make("with-app", WAYS["nothing"]))
+    config = world.config([place.name], policy='push_app = "robot"')
+    world.apply(config)
+    assert findings(world.audit(config))[place.name] & set(BRANCH) == set()
+    pushes = next(body for body in world.store.find("ruleset", repo=place.slug) if body["name"] == "release pushes")
+    assert [(a["actor_type"], a["bypass_mode"]) for a in pushes["bypass_actors"]] == [
+        ("Integration", "pull_request"), ("Team", "pull_request")
+    ]  # fmt: skip
+    assert findings(world.audit(world.config([place.name])))[place.name] & set(BRANCH) == {"PUSH_LIMITED"}
+
+
+def test_an_odd_answer_changes_nothing(world: World) -> None:
+    place = world.add(make("odd", WAYS["classic-talk"]))
+    config = world.config([place.name])
+    audited = world.audit(config)
+    subject = Subject(config, config.repos[0], audited.seen.repos[place.name])
+    odd = {
+        path: {"required_status_checks": {"strict": "?", "checks": [7]}}
+        for path in paths_for(subject, audited.verdicts[place.slug])
+    }
+    with pytest.raises(ForgeError, match="not what GitHub documents"):
+        repair(subject, audited.verdicts[place.slug], odd)
+
+
+def test_no_bypass_list_of_an_organisation_is_believed_but_its_owners() -> None:
+    """Whatever GraphQL says: empty is what a forge could show to those who may not see it."""
+    layer = Layer("organisation", "main", 1, "octo", bypass=())
+    seen = with_bypass(RepoFacts("octo/r", "main", layers=(layer,)), {("octo", 1): None})
+    assert seen.layers[0].bypass is None

@@ -134,7 +134,7 @@ class PolicyReader:
         wanted = sorted(places)
         lists = self._client.gather([partial(bypass_of, self._client, *place, apps) for place in wanted])
         known = dict(zip(wanted, lists, strict=True))
-        return {id: _with_bypass(repo, known) for id, repo in facts.items()}
+        return {id: with_bypass(repo, known) for id, repo in facts.items()}
 
     def _settings(self, config: Config, repo: Repo, facts: RepoFacts) -> RepoFacts:
         """What only REST has. That the settings are answered proves that this token reads what administrators may."""
@@ -231,7 +231,9 @@ def _workflows(part: Any, slug: str) -> dict[str, bytes | None]:
     }
 
 
-def _with_bypass(repo: RepoFacts, known: dict[tuple[str, int], tuple[Actor, ...] | None]) -> RepoFacts:
+def with_bypass(repo: RepoFacts, known: dict[tuple[str, int], tuple[Actor, ...] | None]) -> RepoFacts:
+    """The facts with the bypass lists of organisation rulesets, by organisation and number (None = not ours to see)."""
+
     def layer(one: Layer) -> Layer:
         if one.kind != "organisation":
             return one

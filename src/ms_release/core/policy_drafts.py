@@ -47,7 +47,7 @@ class ClassicDraft:
     def __init__(self, seen: Body) -> None:
         reviews, checks = seen.get("required_pull_request_reviews"), seen.get("required_status_checks")
         self.body: Body = {
-            "required_status_checks": checks and {"strict": checks["strict"], "checks": _checks(checks["checks"])},
+            "required_status_checks": checks and {"strict": checks["strict"], "checks": _checks(checks)},
             "enforce_admins": True,
             "required_pull_request_reviews": reviews and _reviews(reviews),
             "restrictions": _named(seen["restrictions"]) if seen.get("restrictions") else None,
@@ -91,8 +91,9 @@ class ClassicDraft:
         }
 
 
-def _checks(listed: list[Body]) -> list[Body]:
-    # -1 is GitHub's way to write "any app"; leaving it out would let GitHub choose one
+def _checks(seen: Body) -> list[Body]:
+    # -1 is GitHub's way to write "any app"; leaving it out would let GitHub choose one. Older forges tell names only.
+    listed = seen.get("checks") or [{"context": name} for name in seen.get("contexts", ())]
     return [{"context": c["context"], "app_id": -1 if c.get("app_id") is None else c["app_id"]} for c in listed]
 
 

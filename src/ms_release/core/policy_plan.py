@@ -6,6 +6,7 @@ from ms_release.core.policy_base import Subject, Verdict
 from ms_release.core.policy_edit import Bodies, Cannot, Repair, failing
 from ms_release.core.policy_repair import branch_paths, repair_branch
 from ms_release.core.policy_repair_home import repair_settings, setting_paths
+from ms_release.errors import ForgeError
 
 
 def paths_for(subject: Subject, verdicts: tuple[Verdict, ...]) -> set[str]:
@@ -16,7 +17,10 @@ def paths_for(subject: Subject, verdicts: tuple[Verdict, ...]) -> set[str]:
 
 
 def repair(subject: Subject, verdicts: tuple[Verdict, ...], bodies: Bodies) -> Repair:
-    """The edits of one repository, whatever protects more first; and what must be done by others."""
+    """The edits of one repository, and what must be done by others.
+
+    Raises ForgeError where a resource is not of the shape that GitHub documents.
+    """
     slug = subject.repo.slug
     if not subject.facts.administers:
         who, needs = f"an administrator of {slug}", "administration: write"
@@ -24,4 +28,10 @@ def repair(subject: Subject, verdicts: tuple[Verdict, ...], bodies: Bodies) -> R
         return Repair((), tuple(Cannot(slug, code, why, who, needs) for code in sorted(failing(verdicts))))
     if "REPOSITORY" in failing(verdicts):
         return Repair((), (Cannot(slug, "REPOSITORY", verdicts[0].is_, "whoever writes ms-release.toml"),))
-    return repair_branch(subject, verdicts, bodies) + repair_settings(subject, verdicts, bodies)
+    try:
+        return repair_branch(subject, verdicts, bodies) + repair_settings(subject, verdicts, bodies)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ForgeError(
+            f"the forge's answer about the settings of {slug} is not what GitHub documents ({type(error).__name__})",
+            remedy="Nothing was changed; repair it in the settings, and report this.",
+        ) from None
