@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ms_release.cli.common import Settings, connect, load_config, standard_options
+from ms_release.cli.escalating import escalating, issue_option
 from ms_release.errors import BlockedError, CredentialError
 
 if TYPE_CHECKING:
     from ms_release.adapters.http import Client
     from ms_release.adapters.policy_read import PolicySeen
     from ms_release.config import Config, Repo
+    from ms_release.core.model import Finding
     from ms_release.core.policy_base import Verdict
+
+_TOLD = 50
+"""Repositories that one escalation names."""
 
 
 @click.group()
@@ -42,6 +47,17 @@ class Audited:
         cost = {"branch_rules": effort.branch_requests, "settings": effort.other_requests}
         found = document(self.verdicts, self.seen.now, self.seen.viewer)
         return {**found, "requests": cost, "seconds": round(effort.seconds, 1)}
+
+    def findings(self, home: str) -> tuple[Finding, ...]:
+        """What is escalated: one finding for all repositories, so that it stays one issue however many there are."""
+        from ms_release.core.model import Finding
+
+        bad = {slug: sorted({v.code for v in found if v.blocks}) for slug, found in self.verdicts.items()}
+        told = [f"{slug}: {', '.join(codes)}" for slug, codes in bad.items() if codes]
+        if not told:
+            return ()
+        more = f"; and {len(told) - _TOLD} more repositories" if len(told) > _TOLD else ""
+        return (Finding("AUDIT", home, "FAIL", "; ".join(told[:_TOLD]) + more, "Type: ms release policy apply"),)
 
     def ending(self) -> BlockedError | CredentialError | None:
         """How the command ends when not everything is as it should be: 3 for findings, 5 where nothing can be told."""
@@ -91,8 +107,9 @@ def look(settings: Settings, config: Config, client: Client, names: tuple[str, .
 @policy.command()
 @click.argument("repos", nargs=-1, metavar="[REPO]...")
 @click.option("--record", is_flag=True, help="Bring the audit into the home repository, by pull request.")
+@issue_option
 @standard_options
-def audit(settings: Settings, repos: tuple[str, ...], record: bool) -> None:
+def audit(settings: Settings, repos: tuple[str, ...], record: bool, open_issue: bool) -> None:
     """Hold every repository's protections to the rules; changes nothing.
 
     Shows what does not hold, or could not be read and with which permission it
@@ -106,6 +123,7 @@ def audit(settings: Settings, repos: tuple[str, ...], record: bool) -> None:
     from ms_release.render.policy import audit_text
 
     _, config = load_config(settings.config_file)
+    settings.output.config = config
     client = connect(config.forge.url, settings.output)
     found = look(settings, config, client, repos)
     settings.output.data(audit_text(found.verdicts, every=settings.output.verbose > 0))
@@ -118,7 +136,9 @@ def audit(settings: Settings, repos: tuple[str, ...], record: bool) -> None:
         document["record"] = bring(settings, config, client, found)
     if ending is not None:
         settings.output.hold(document)
-        raise ending
+        ending.findings = found.findings(config.config.home)
+        with escalating(settings.output, config, lambda: client, open_issue=open_issue):
+            raise ending
     settings.output.document(document)
 
 
