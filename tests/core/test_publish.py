@@ -26,6 +26,7 @@ from core.world import (
 )
 from ms_release.core import ledger, train
 from ms_release.core.action import Act, Ask, Blocked, DispatchWorkflow, Done, Next, Wait, Watch
+from ms_release.core.model import Finding
 from ms_release.core.observation import Observation, Release
 from ms_release.core.publish import next_publish
 from ms_release.errors import StalePlanError
@@ -130,7 +131,11 @@ def test_a_waiting_run_names_who_must_approve() -> None:
         f"the approval of {TAG} in environment release: https://forge.example/runs/900",
         "release managers (studio/release-managers)",
         (Watch("run", "studio/distribution", "900", until=("completed",)),),
+        (Finding("APPROVAL", TAG, "FAIL", "it waits for an approval"),),
     )
+    since = step(with_runs(replace(run, created_at="2026-01-02T03:04:05Z")))
+    assert isinstance(since, Wait)
+    assert "on 2026-02-01 the forge ends its run" in since.findings[0].message
     blind = step(replace(with_runs(run), protection_read=False).with_home(environment=None))
     assert isinstance(blind, Wait)
     assert blind.who == "release managers (studio/release-managers)", "as the plan has recorded them"
