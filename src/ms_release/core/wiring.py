@@ -246,7 +246,7 @@ def _environment_name(look: Look) -> Iterator[Problem]:
             yield f"job {job.key}: its environment is decided by whoever starts it", "Write the name."
         elif close := _close_to(name, known):
             yield (
-                f"job {job.key}: the environment {name[:80]} is not {close}; the run makes a new one, unprotected",
+                f"job {job.key}: the environment {name[:80]} is not {close}; if missing it is made, unprotected",
                 f"environment: {close}",
             )
 
