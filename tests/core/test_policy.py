@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from ms_release.config import Config, Waiver, parse
-from ms_release.core.policy import RULES, judge
+from ms_release.core.policy import BRANCH, RULES, judge
 from ms_release.core.policy_base import worst
 from ms_release.core.policy_facts import Actor, EnvironmentFacts, Layer, RepoFacts, RequiredCheck, TagRules
 from policy.world import WORKFLOWS
@@ -154,6 +155,9 @@ REPO_RULES: dict[str, tuple[RepoFacts, dict[str, str]]] = {
 def test_state(name: str) -> None:
     facts, expected = REPO_RULES[name]
     assert said(facts) == expected
+    used = config()
+    spoken = {v.code for v in judge(used, used.repos[0], facts, "2026-03-01T00:00:00+00:00")}
+    assert spoken == {"REPOSITORY"} or spoken >= set(BRANCH), "a rule that says nothing would be a rule that holds"
 
 
 @pytest.mark.parametrize(
@@ -224,3 +228,42 @@ def test_workflow_files_are_rules_too(workflows: dict[str, bytes | None], expect
 def test_workflow_files_that_nobody_may_read_are_unknown() -> None:
     found = said(replace(FACTS, workflows=None))
     assert (len(found), set(found.values())) == (13, {"UNKNOWN"})
+
+
+ANY = RequiredCheck("test")
+OWNERS = Actor("organisation owners")
+TOLD: dict[str, RepoFacts] = {
+    "nothing": layers(inactive=("ruleset “old”",)),
+    "hidden": layers(PUSHES, administers=False),
+    "another check": layers(replace(CLASSIC, checks=(LINT,))),
+    "any app": layers(replace(CLASSIC, checks=(ANY, LINT)), replace(LOOSE, bypass=())),
+    "any app, hidden": layers(replace(MAIN, checks=(ANY,)), PUSHES, administers=False),
+    "admins": layers(replace(CLASSIC, admins=False)),
+    "role past": layers(replace(MAIN, bypass=(ROLE, OWNERS)), PUSHES),
+    "org hidden": layers(replace(MAIN, kind="organisation", owner="o", bypass=None), PUSHES),
+    "past pulls": layers(replace(CLASSIC, bypass=(Actor("user", "carol"),), force_bypass=(Actor("user", "eve"),))),
+    "pushes contradict": layers(
+        CLASSIC, replace(PUSHES, bypass=(ROLE,), pushers=(ROLE,)),
+        replace(MAIN, pushers=(IN_PULLS,), bypass=(IN_PULLS,), id=5)
+    ),
+    "pushes hidden": layers(MAIN, replace(PUSHES, kind="organisation", owner="o", bypass=None, pushers=())),
+    "rulesets": layers(replace(MAIN, approvals=1), PUSHES),
+}  # fmt: skip
+
+
+def words(facts: RepoFacts) -> list[str]:
+    """Every verdict about the branch as one line; of those that hold, only where they stand in rulesets."""
+    used = config("approvals = 1")
+    found = judge(used, used.repos[0], facts, "2026-03-01T00:00:00+00:00")
+    shown = [v for v in found if v.code in BRANCH and (v.outcome != "PASS" or facts is TOLD["rulesets"])]
+    return [
+        " | ".join((f"{v.outcome} {v.code}", v.is_, v.should, v.source, *filter(None, [v.permission]))) for v in shown
+    ]
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_words(name: str) -> None:
+    """What is, what should be, where it was read, and the permission that is missing: exactly as people read it."""
+    whole = (Path(__file__).with_name("policy_words.txt")).read_text(encoding="utf-8")
+    expected = whole.partition(f"# {name}\n")[2].partition("\n#")[0].splitlines()
+    assert words(TOLD[name]) == expected

@@ -36,7 +36,7 @@ def carriers(subject: Subject) -> list[tuple[Aspect, str, Holds]]:
     for want in wanted_checks(subject):
         found += [
             ("checks", f"check {want.name}", partial(_requires, want)),
-            ("checks", "its app", partial(_binds, want)),
+            ("checks", f"check {want.name} by {want.app}", partial(_binds, want)),
         ]
     found += [
         ("strict", "strict checks", lambda layer: layer.strict and bool(layer.checks)),
