@@ -121,7 +121,8 @@ class Full:
         found = git.entry_at(world.forge.git_dir(REPO), "main", "README.md")
         assert found is not None
         self.facts |= {
-            "issue_number": issue["number"], "pull_number": number, "check_run_id": run["id"], "check_suite_id": run["check_suite"]["id"], "tag": "v1",
+            "issue_number": issue["number"], "pull_number": number, "check_run_id": run["id"], "tag": "v1",
+            "check_suite_id": run["check_suite"]["id"],
             "tag_sha": tag["sha"], "release_id": draft["id"], "asset_id": asset.json()["id"], "file_sha": found[2],
             "basehead": "main...topic", "path": "README.md", "tree_sha": "main", "ref": "topic", "branch": "main",
             "installation_id": 5, "topic_sha": pull["head"]["sha"], "tags": "tags/v", "tag_ref": "tags/v1",

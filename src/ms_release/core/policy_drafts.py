@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
 from typing import Any, Protocol
+
+import msgspec
 
 from ms_release.core.policy_facts import Actor
 
@@ -120,7 +121,7 @@ class RulesetDraft:
 
     def __init__(self, seen: Body) -> None:
         kept = ("name", "target", "enforcement", "conditions", "rules", "bypass_actors")
-        self.body: Body = deepcopy({name: seen[name] for name in kept if name in seen})
+        self.body: Body = msgspec.to_builtins({name: seen[name] for name in kept if name in seen})
 
     def rule(self, kind: str) -> Body:
         """The rule of a type, added where it is missing."""
