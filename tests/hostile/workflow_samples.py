@@ -91,7 +91,7 @@ def _samples() -> Iterator[Sample]:
     yield Sample("as it should be", GOOD, 0)
     for name, data in RAW.items():
         yield Sample(name, data, 2)
-        if name not in ("empty", "spaces", "hashes", "block of 10,000 indents"):
+        if len(data) < 2000 and name not in ("empty", "spaces"):
             yield Sample(f"{name}, behind a good one", GOOD + b"\n" + data, 2)
     for name, data in FINE.items():
         yield Sample(name, data, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from forge.app_key import KEY, public_key
@@ -57,6 +58,7 @@ def run_by_button(stage: Stage, file: str, **inputs: str) -> tuple[str, str]:
     return run["conclusion"], stage.forge.blob(job["log"]).read_text()
 
 
+@pytest.mark.sampled(50)
 def test_the_train_and_the_audit_run_by_button(stage: Stage) -> None:
     wired(stage)
     train = {"file": "release-train.yml", "channel": "beta"}
