@@ -23,7 +23,7 @@ def main(words: list[str]) -> int:
     script = package.get("scripts", {}).get(words[1])
     if not isinstance(script, str):
         return refuse(f"Missing script: {words[1]}")
-    print(f"> {script}", flush=True)
+    say(f"> {script}")
     os.chdir(folder)
     os.execvp("sh", ["sh", "-c", f'{script} "$@"', "sh", *words[2:]])
 
@@ -34,13 +34,19 @@ def install(folder: Path, package: dict[str, object]) -> int:
         return refuse("ERR_PNPM_NO_LOCKFILE: pnpm-lock.yaml is missing")
     if any(package.get(word) for word in WORDS):
         return refuse("this stand-in has no network: it installs nothing")
-    print("Already up to date")
+    say("Already up to date")
     return 0
+
+
+def say(text: str) -> None:
+    """A line of the log."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def refuse(why: str) -> int:
     """Say why it cannot."""
-    print(why, file=sys.stderr)
+    say(why)
     return 1
 
 
