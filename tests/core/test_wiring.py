@@ -252,6 +252,7 @@ def test_what_a_file_is_says_the_configuration() -> None:
     for repo, file in ((core, "publish.yml"), (home, "candidate.yml"), (core, "ci.yml")):
         found = role_of(known, repo, file)
         assert (found.publishes, found.releases, found.inputs) == (False, False, None)
+    assert role_of(known, home, "publish.yml").inputs == ("tag", "plan", "seal")
     assert role_of(known, home, "ci.yml").environments == {"release"}
     assert [(f.subject, f.outcome) for f in judge(known, core, {})] == [("midi-studio/core:candidate.yml", "FAIL")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,8 +24,7 @@ def main(words: list[str]) -> int:
     if not isinstance(script, str):
         return refuse(f"Missing script: {words[1]}")
     say(f"> {script}")
-    os.chdir(folder)
-    os.execvp("sh", ["sh", "-c", f'{script} "$@"', "sh", *words[2:]])
+    return subprocess.run(["sh", "-c", f'{script} "$@"', "sh", *words[2:]], cwd=folder, check=False).returncode
 
 
 def install(folder: Path, package: dict[str, object]) -> int:
