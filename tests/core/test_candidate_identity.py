@@ -15,8 +15,10 @@ from ms_release.core.candidate_identity import (
     check_inputs,
     dispatch_inputs,
     has_identity,
+    input_commits,
     is_tag_of,
     make_inputs,
+    planned_question,
     question,
     recipe_of,
 )
@@ -87,9 +89,27 @@ def test_an_input_must_be_pinned() -> None:
         tag_of(ruled(inputs=("loader",)), {"core": PINS["core"]})
 
 
+def test_a_repository_without_candidates_has_none_of_it() -> None:
+    home = CONFIG.repo("distribution")
+    assert not has_identity(home)
+    assert recipe_of(home, PINS["core"]) == ()
+    assert input_commits(CONFIG, home, PINS) == {}
+
+
+def test_a_plan_keeps_its_tag_and_wants_its_pins() -> None:
+    config = ruled(inputs=("loader",))
+    planned = CandidatePin("core", PINS["core"].slug, "rc-core-" + "0" * 16, "build", "candidate.yml")
+    asked = planned_question(config, planned, PINS)
+    assert (asked.tag, asked.sha, asked.visibility) == (planned.tag, PINS["core"].sha, "draft")
+    assert asked.inputs == {PINS["loader"].slug: PINS["loader"].sha}
+    assert asked.inputs == question(config, config.repo("core"), PINS, RECIPE).inputs
+
+
 def test_sources_that_share_a_name_are_refused() -> None:
     with pytest.raises(UsageError, match="two inputs of a/core are called core"):
         make_inputs("a/core", "0" * 40, {"b/core": "1" * 40})
+    with pytest.raises(UsageError, match="two inputs of a/core are called ui"):
+        make_inputs("a/core", "0" * 40, {"b/ui": "1" * 40, "c/ui": "1" * 40})
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,27 @@ def test_what_stays_says_why(place: Place, why: str) -> None:
     assert {j.stays for j in judge(place, {}, NOW, 30)} == {why}
 
 
+def test_exactly_old_enough_is_old_enough() -> None:
+    place = Place(SLUG, (stored(5, TAGS[0], since="2026-01-30T00:00:00Z"),), (), frozenset())
+    assert len(removals(judge(place, {}, NOW, 30))) == 1
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [(("v1.0.0",), "named by v1.0.0"), (("v1.0.0", "v1.1.0"), "named by v1.1.0 and 1 more"),
+     (("v1.0.0", "v1.1.0", "v2.0.0"), "named by v2.0.0 and 2 more")],
+)  # fmt: skip
+def test_who_names_it_is_said(named: tuple[str, ...], why: str) -> None:
+    place = Place(SLUG, (stored(5, TAGS[0]),), (), frozenset())
+    assert judge(place, {(SLUG.lower(), TAGS[0]): named}, NOW, 30)[0].stays == why
+
+
+def test_one_by_identity_without_our_mark_is_somebody_elses() -> None:
+    described = Release(5, TAGS[3], True, True, (Asset("n", "candidate.json", 1),))
+    (only,) = judge(Place(SLUG, (Stored(described, OLD),), (), frozenset()), {}, NOW, 30)
+    assert only.stays.startswith("not made by")
+
+
 def test_the_runbooks_candidates_are_known_by_their_description() -> None:
     described = Release(5, TAGS[0], True, True, (Asset("n", "candidate.json", 1),))
     place = Place(SLUG, (Stored(described, OLD),), (), frozenset())

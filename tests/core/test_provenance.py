@@ -10,9 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core import test_candidate
-from ms_release.core.candidate import render_candidate
+from hostile import provenance_samples
+from hostile.judge import ending
+from ms_release.core.candidate import Inputs, Source, render_candidate
 from ms_release.core.provenance import (
     compare_provenance,
     make_statement,
@@ -88,6 +91,32 @@ def test_another_candidate_is_named_with_both_values() -> None:
     (problem, *_) = compare_provenance(found, GOOD, DIGEST)
     assert artifact.sha256 in problem
     assert "0" * 64 in problem
+
+
+def test_the_run_was_started_for_its_own_commit() -> None:
+    """Whatever the order of its sources."""
+    own = next(s for s in GOOD.inputs.repos if s.repo == GOOD.producer_repo)
+    other = Source("aaa", "octo/aaa", "1" * 40)
+    for sources in ((other, own), (own, other)):
+        made = make_statement(replace(GOOD, inputs=Inputs(sources)), DIGEST, "https://x.example", "r", "t")
+        assert made.predicate.build_definition.external_parameters.inputs == {"sha": own.sha, "tag": "t"}
+
+
+def test_what_one_of_the_two_does_not_say_is_nothing() -> None:
+    less = replace(GOOD, artifacts=GOOD.artifacts[:1])
+    told = list(compare_provenance(STATEMENT, less, DIGEST))
+    assert [line.endswith(" and nothing") for line in told] == [True] * (len(GOOD.artifacts) - 1)
+    assert len(told) >= 1
+    more = make_statement(less, DIGEST, "https://github.com", "refs/heads/main", "rc-x")
+    assert all(": nothing and " in line for line in compare_provenance(more, GOOD, DIGEST))
+
+
+@pytest.mark.parametrize("name", ["provenance, envelopes", "provenance, statements", "provenance, beside candidates"])
+def test_every_hostile_sample_ends_with_its_exit_code(name: str) -> None:
+    """The same samples are read under caps in hostile/; here they are what each rule is held by."""
+    kind = provenance_samples.CLASSES[name]
+    small = [sample for sample in kind.samples() if len(sample.data) < 1 << 16]
+    assert [sample.name for sample in small if ending(kind, sample) != str(sample.exit)] == []
 
 
 def test_two_envelopes_are_none() -> None:

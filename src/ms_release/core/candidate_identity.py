@@ -43,6 +43,11 @@ def recipe_files(paths: Iterable[str], workflow: str, *, sha: str, workflow_at: 
     return tuple(RecipeFile(path, workflow_at if path.startswith(WORKFLOWS) else sha) for path in chosen)
 
 
+def declared_inputs(repo: Repo) -> tuple[str, ...]:
+    """Ids of the other repositories that its build reads; none for a repository that builds no candidate."""
+    return repo.candidate.inputs if repo.candidate else ()
+
+
 def has_identity(repo: Repo) -> bool:
     """Whether its candidates are named by identity and not by commit alone."""
     return repo.candidate is not None and bool(repo.candidate.inputs or repo.candidate.recipe)
@@ -50,9 +55,11 @@ def has_identity(repo: Repo) -> bool:
 
 def recipe_of(repo: Repo, pin: Pin) -> tuple[RecipeFile, ...]:
     """The files whose content is part of a repository's identity; none where the commit is all of it."""
-    if repo.candidate is None or not has_identity(repo):
+    if not has_identity(repo):
         return ()
-    return recipe_files(repo.candidate.recipe, repo.candidate.workflow, sha=pin.sha, workflow_at=pin.ref)
+    rule = repo.candidate
+    assert rule is not None
+    return recipe_files(rule.recipe, rule.workflow, sha=pin.sha, workflow_at=pin.ref)
 
 
 def make_inputs(slug: str, sha: str, others: Mapping[str, str]) -> Inputs:
@@ -65,7 +72,7 @@ def make_inputs(slug: str, sha: str, others: Mapping[str, str]) -> Inputs:
     if len(set(names)) != len(names):
         twin = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"two inputs of {slug} are called {twin}", remedy="Rename one of the repositories.")
-    return Inputs(tuple(Source(name, repo, commit) for name, (repo, commit) in zip(names, sources, strict=True)))
+    return Inputs(tuple(Source(repo.partition("/")[2], repo, commit) for repo, commit in sources))
 
 
 def question(
@@ -96,7 +103,7 @@ def planned_question(config: Config, planned: CandidatePin, pins: Mapping[str, P
 
 def input_commits(config: Config, repo: Repo, pins: Mapping[str, Pin]) -> dict[str, str]:
     """`owner/name` → commit of every declared input. Raises UsageError for one that nothing pins."""
-    declared = repo.candidate.inputs if repo.candidate else ()
+    declared = declared_inputs(repo)
     if missing := [id for id in declared if id not in pins]:
         raise UsageError(
             f"{repo.id} takes {missing[0]} as an input, which no commit is pinned for",
@@ -112,9 +119,7 @@ def input_name(id: str) -> str:
 
 def dispatch_inputs(config: Config, planned: CandidatePin, pins: Mapping[str, Pin]) -> dict[str, str]:
     """What the workflow of a candidate is started with: `sha`, `tag`, and `<id>_sha` for every declared input."""
-    rule = config.repo(planned.repo).candidate
-    declared = rule.inputs if rule else ()
-    others = {input_name(id): pins[id].sha for id in declared}
+    others = {input_name(id): pins[id].sha for id in declared_inputs(config.repo(planned.repo))}
     return {"sha": pins[planned.repo].sha, "tag": planned.tag, **others}
 
 

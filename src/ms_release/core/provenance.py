@@ -142,12 +142,12 @@ def make_statement(candidate: Candidate, manifest_sha256: str, server: str, ref:
     """What a candidate's provenance says. `server`: the forge's web address; `ref`: where the workflow was taken from;
     `tag`: the input that the run was started with."""
     home = f"{server.rstrip('/')}/{candidate.producer_repo}"
-    own = [s.sha for s in candidate.inputs.repos if s.repo == candidate.producer_repo]
+    own = next(s.sha for s in candidate.inputs.repos if s.repo == candidate.producer_repo)
     path = f".github/workflows/{candidate.workflow_file}"
     dependencies = tuple(
         Dependency(f"{_GIT}{server.rstrip('/')}/{s.repo}", CommitDigest(s.sha)) for s in candidate.inputs.repos
     )
-    inputs = {"sha": own[0] if own else "", "tag": tag}
+    inputs = {"sha": own, "tag": tag}
     external = External(inputs, Workflow(ref, home, path))
     definition = Definition(external, dependencies, "https://actions.github.io/buildtypes/workflow/v1")
     run = f"{home}/actions/runs/{candidate.run_id}/attempts/{candidate.run_attempt}"
