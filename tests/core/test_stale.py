@@ -28,7 +28,9 @@ from core.world import (
     ready,
     sha,
 )
+from ms_release.config import CandidateRule
 from ms_release.core import stale, train
+from ms_release.core.candidate_identity import question
 from ms_release.core.model import Evidence, Pin
 from ms_release.core.observation import Observation
 from ms_release.core.plan import Plan, make_file
@@ -243,3 +245,30 @@ def test_the_tag_may_stand_at_the_merge_of_its_own_plan_and_nowhere_else() -> No
 def test_a_plan_read_back_from_its_file_stands_on_the_same_facts() -> None:
     again = Train(CONFIG, PRODUCT, make_file(GOAL.plan, created_at="x", created_by="y"))
     assert moved(FACTS, again.plan) == []
+
+
+# --- candidates that are found by identity
+
+
+@pytest.mark.parametrize(
+    ("state", "digest", "read", "expected"),
+    [
+        ("build", "1", True, ["the recipe of core: was {tag}, is {other}"]),
+        ("build", "0", True, []),
+        ("build", "1", False, []),
+        ("ready", "1", True, []),
+    ],
+    ids=["changed", "as planned", "not read", "built already"],
+)
+def test_a_recipe_counts_until_its_candidate_is_built(state: str, digest: str, read: bool, expected: list[str]) -> None:
+    repo = CONFIG.repo("core")
+    rule = CandidateRule("build.yml", "draft", recipe=("build.py",))
+    ruled = replace(repo, candidate=rule)
+    config = replace(CONFIG, repos=tuple(ruled if r.id == "core" else r for r in CONFIG.repos))
+    pins = {p.repo: p for p in GOAL.plan.pins}
+    tag, other = (question(config, ruled, pins, (("build.py", d * 64),)).tag for d in "01")
+    ours = replace(GOAL.plan.candidates[1], tag=tag, state=state)
+    plan = replace(GOAL.plan, candidates=(GOAL.plan.candidates[0], ours))
+    facts = replace(FACTS, recipes={"core": (("build.py", digest * 64),)} if read else {})
+    found = [str(m) for m in stale.moved_facts(plan, config, facts)]
+    assert found == [line.format(tag=tag, other=other) for line in expected]
