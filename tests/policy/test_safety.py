@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
@@ -227,3 +228,17 @@ def test_nothing_open_is_audited_as_protected(
             tally("policy: drawn states of protection", 1)
             tally("policy: of these audited as protected", int(passes))
         assert not (passes and holes), holes
+
+
+@settings(
+    max_examples=30 if os.environ.get("MS_TEST_ALL") == "1" else 8,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(state=STATES)
+def test_anything_is_repaired_by_an_owner_at_once(judge: Judge, state: tuple[Json | None, list[Json]]) -> None:
+    """One `apply` is enough, nothing is open afterwards, and a second one finds nothing to do."""
+    judge.set(*state)
+    repair = judge.world.apply(judge.config, "olga-token")
+    assert judge.passes("olga-token"), (repair, judge.world.audit(judge.config, "olga-token").verdicts["octo/r"])
+    assert judge.holes() == []
+    assert judge.world.apply(judge.config, "olga-token").edits == ()
