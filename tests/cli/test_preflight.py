@@ -98,6 +98,7 @@ def test_a_fine_grained_token_that_lacks_one_right(organisation: Organisation, p
     assert [e["role"] for e in typed.document["escalations"]] == ["Integrator / Owner"] * len(bad(typed))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("permission", [p for p in ALL if p not in ("deployments", "workflows")])
 def test_a_token_that_does_not_say_what_it_may_lacks_one_right(private: Organisation, permission: str) -> None:
     typed = preflight(private, GH_TOKEN=bot_token(private, less(permission)))
@@ -105,6 +106,7 @@ def test_a_token_that_does_not_say_what_it_may_lacks_one_right(private: Organisa
     assert named(typed) == {f"{permission}: {ALL[permission]}"}, typed.out
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("permission", [p for p in ALL if p != "deployments"])
 def test_an_app_that_lacks_one_right(private: Organisation, permission: str) -> None:
     install(private, **less(permission))

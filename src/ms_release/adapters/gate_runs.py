@@ -56,15 +56,16 @@ class GateRuns:
             return {which: time.monotonic() - since for which, since in self._running.items()}
 
     def run(self, gates: Sequence[Gate], repeat: int, *, fail_fast: bool) -> Generator[Attempt | None]:
-        """Each attempt as it ends; None whenever nothing has for a moment. The first attempts at all gates come first.
+        """Each attempt as it ends; None whenever nothing has for a moment.
 
+        Gates run side by side; the attempts at one gate one after the other, so that none is the reason of another.
         `fail_fast`: the first failure ends the others. Raises MachineError when git or the disk fails; whatever ends
         this iterator ends everything that runs.
         """
-        work = deque((gate, number) for number in range(1, repeat + 1) for gate in gates)
+        work = deque(gates)
         base = Path(tempfile.mkdtemp(prefix="ms-prove-"))
         threads = [
-            threading.Thread(target=self._work, args=(work, base), daemon=True)
+            threading.Thread(target=self._work, args=(work, repeat, base), daemon=True)
             for _ in range(min(os.cpu_count() or 1, len(work)))
         ]
         for thread in threads:
@@ -88,17 +89,20 @@ class GateRuns:
                 thread.join()
             shutil.rmtree(base, ignore_errors=True)
 
-    def _work(self, work: deque[tuple[Gate, int]], base: Path) -> None:
-        while not self._stopped and self._failure is None:
+    def _work(self, work: deque[Gate], repeat: int, base: Path) -> None:
+        while work:
             try:
-                gate, number = work.popleft()
+                gate = work.popleft()
             except IndexError:
                 return
-            try:
-                self._attempt(gate, number, base / f"{gate.name}-{number}")
-            except BaseException as failure:  # raised again in the caller's thread
-                self._failure = self._failure or failure
-            self._news.set()
+            for number in range(1, repeat + 1):
+                if self._stopped or self._failure is not None:
+                    return
+                try:
+                    self._attempt(gate, number, base / f"{gate.name}-{number}")
+                except BaseException as failure:  # raised again in the caller's thread
+                    self._failure = self._failure or failure
+                self._news.set()
 
     def _attempt(self, gate: Gate, number: int, place: Path) -> None:
         with self._lock:

@@ -41,6 +41,6 @@ def _wrapped(text: str, indent: int) -> list[str]:
     line = terminal_line(text)
     first, rest = " " * (len(line) - len(line.lstrip())), " " * indent
     return textwrap.wrap(
-        line.lstrip(), WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False,
+        line.lstrip(), WIDTH, initial_indent=first, subsequent_indent=rest,
         break_on_hyphens=False,
     )  # fmt: skip
