@@ -52,6 +52,20 @@ def test_what_stays_says_why(place: Place, why: str) -> None:
     assert {j.stays for j in judge(place, {}, NOW, 30)} == {why}
 
 
+def test_both_kinds_of_tags_are_known_and_listed_in_order() -> None:
+    assert all(is_candidate_tag(tag) for tag in TAGS)
+    doubled = Place(SLUG, (stored(9, TAGS[0]), stored(6, TAGS[0])), (), frozenset())
+    assert [j.release.id for j in judge(doubled, {}, NOW, 30) if j.release] == [6, 9]
+
+
+def test_a_spec_names_candidates_by_identity_too() -> None:
+    goal = planned()
+    document = json.loads(render_spec(goal))
+    document["candidates"] = [{**c, "tag": TAGS[3]} for c in document["candidates"]]
+    found = read_uses({}, {goal.plan.tag: json.dumps(document)})
+    assert {(c.slug.lower(), TAGS[3]) for c in goal.plan.candidates} <= set(found)
+
+
 def test_exactly_old_enough_is_old_enough() -> None:
     place = Place(SLUG, (stored(5, TAGS[0], since="2026-01-30T00:00:00Z"),), (), frozenset())
     assert len(removals(judge(place, {}, NOW, 30))) == 1
