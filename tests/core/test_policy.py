@@ -95,6 +95,9 @@ REPO_RULES: dict[str, tuple[RepoFacts, dict[str, str]]] = {
     "admins exempt, pushes limited by it alone": (
         layers(replace(CLASSIC, admins=False), MAIN), {"ADMINS_INCLUDED": "FAIL"}
     ),
+    "exempt in one layer, bypassed in the other": (
+        layers(replace(CLASSIC, admins=False), replace(MAIN, bypass=(ROLE,)), PUSHES), {"ADMINS_INCLUDED": "FAIL"}
+    ),
     "classic hidden, rulesets suffice": (layers(MAIN, PUSHES, administers=False), {}),
     "classic hidden, a ruleset lacks deletion": (
         layers(replace(MAIN, no_deletion=False), PUSHES, administers=False),
@@ -236,6 +239,7 @@ TOLD: dict[str, RepoFacts] = {
     "nothing": layers(inactive=("ruleset “old”",)),
     "hidden": layers(PUSHES, administers=False),
     "another check": layers(replace(CLASSIC, checks=(LINT,))),
+    "another check in a ruleset": layers(replace(MAIN, checks=(LINT,)), PUSHES),
     "any app": layers(replace(CLASSIC, checks=(ANY, LINT)), replace(LOOSE, bypass=())),
     "any app, hidden": layers(replace(MAIN, checks=(ANY,)), PUSHES, administers=False),
     "admins": layers(replace(CLASSIC, admins=False)),
@@ -267,3 +271,17 @@ def test_words(name: str) -> None:
     whole = (Path(__file__).with_name("policy_words.txt")).read_text(encoding="utf-8")
     expected = whole.partition(f"# {name}\n")[2].partition("\n#")[0].splitlines()
     assert words(TOLD[name]) == expected
+
+
+def test_one_check_of_two_is_bound() -> None:
+    two = parse((TEXT % ("", "o/crew")).replace("checks = [", 'checks = [{ name = "lint", app = "github-actions" }, '))
+    bound = layers(replace(CLASSIC, checks=(TEST, RequiredCheck("lint"))))
+    assert said(bound, two) == {"CHECKS_BOUND": "FAIL"}
+    assert said(layers(CLASSIC), two) == {"CHECKS_REQUIRED": "FAIL"}
+    assert said(layers(replace(CLASSIC, checks=(TEST, LINT))), two) == {}
+
+
+def test_no_approval_is_wanted() -> None:
+    used = config()
+    found = [v for v in judge(used, used.repos[0], FACTS, "2026-03-01T00:00:00+00:00") if v.code == "APPROVALS"]
+    assert [v.outcome for v in found] == ["NOT_APPLICABLE"]
