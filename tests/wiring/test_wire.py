@@ -260,11 +260,14 @@ def scripts(value: Any) -> Any:
 
 
 def test_the_publishing_workflow_is_the_one_of_the_example() -> None:
-    """Which every scenario runs, interrupts and attacks."""
+    """Which every scenario runs, interrupts and attacks. It can act as an App, which the example lacks."""
     known = organisation()
-    made = made_for(known.repo("distribution"))["publish.yml"]
+    made = scripts(yaml_text.load(made_for(known.repo("distribution"))["publish.yml"], "made"))
+    for step in made["jobs"]["assemble"]["steps"]:
+        for name in ("MS_APP_ID", "MS_APP_INSTALLATION", "MS_APP_KEY"):
+            step.get("env", {}).pop(name, None)
     example = (ORGANISATION / "distribution/.github/workflows/publish.yml").read_bytes()
-    assert scripts(yaml_text.load(made, "made")) == scripts(yaml_text.load(example, "example"))
+    assert made == scripts(yaml_text.load(example, "example"))
 
 
 @pytest.mark.parametrize("id", ["loader", "oc-bridge", "core", "plugin-bitwig"])

@@ -18,7 +18,8 @@ _INPUTS = {
 }
 _ORDER = {"TAG": "${{ inputs.tag }}", "PLAN": "${{ inputs.plan }}", "SEAL": "${{ inputs.seal }}"}
 _TOKEN = {"GH_TOKEN": "${{ github.token }}"}
-# A pull request that a job's own token opens starts no checks (G5): what opens one is an App, if there is one.
+# A job's own token sees neither drafts of other repositories nor protection, and the pull requests that it opens start
+# no checks (G5): all of this is done as an App, where there is one.
 _APP = {
     "MS_APP_ID": "${{ secrets.MS_APP_ID }}",
     "MS_APP_INSTALLATION": "${{ secrets.MS_APP_INSTALLATION }}",
@@ -71,7 +72,7 @@ def publish(product: Product, *, drafts: bool) -> str:
 
 
 def _assemble(product: Product, drafts: bool) -> list[str]:
-    hidden = {"MS_CANDIDATES_TOKEN": "${{ secrets.MS_CANDIDATES_TOKEN }}"} if drafts else {}
+    hidden = {"MS_CANDIDATES_TOKEN": "${{ secrets.MS_CANDIDATES_TOKEN }}", **_APP} if drafts else {}
     script = f'ms-release {product.id} assemble "$TAG" --plan-digest "$PLAN" --seal "$SEAL" --out {step.DIST}'
     return [
         *step.checkout(fetch_depth="0"),
