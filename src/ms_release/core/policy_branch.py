@@ -155,7 +155,7 @@ def admins_included(subject: Subject) -> Iterator[Verdict]:
         firm = [layer for layer in carrying if layer not in lax and (aspect == "push" or layer.passes(aspect) == ())]
         if lax and not firm:
             exempt.append(what)
-    source = "classic protection" if subject.facts.classic else _all(subject)
+    source = _all(subject)
     if exempt:
         is_ = f"administrators are exempt: {', '.join(exempt)}"
         yield failed("ADMINS_INCLUDED", is_, "administrators included", source)
@@ -171,7 +171,7 @@ def _rulesets_suffice(subject: Subject) -> bool:
 
 
 def _push_carrier(subject: Subject) -> tuple[Aspect, str, Holds]:
-    return ("push", "limited pushes", lambda layer: layer.pushers is not None and is_exact(subject, layer))
+    return ("push", "limited pushes", lambda layer: is_exact(subject, layer))
 
 
 def no_bypass(subject: Subject) -> Iterator[Verdict]:
