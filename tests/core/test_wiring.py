@@ -110,6 +110,9 @@ BAD = [
      "PUBLIC_KEY is a secret"),
     ("WIRE_CACHE", "ci.yml", CHECKOUT, f"      - uses: actions/cache@{SHA}\n{CHECKOUT}", None),
     ("WIRE_CACHE", "ci.yml", CHECKOUT, f"      - uses: actions/setup-node@{SHA}\n{CHECKOUT}", None),
+    ("WIRE_CACHE", "ci.yml", f"jobs:\n@@{CHECKOUT}",
+     f"jobs:\n  signs:\n    env: {{ K: '${{{{ secrets.GPG_KEY }}}}' }}\n    steps:\n      - run: x\n"
+     f"@@      - uses: actions/cache@{SHA}\n{CHECKOUT}", None),
     ("WIRE_CACHE", "candidate.yml", CHECKOUT,
      f"      - uses: actions/setup-node@{SHA}\n        with: {{ cache: '' }}\n{CHECKOUT}", None),
     ("WIRE_CACHE", "candidate.yml", CHECKOUT,
