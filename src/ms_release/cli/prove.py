@@ -1,4 +1,4 @@
-"""`prove`: the gates of a commit, run here in clean clones; how often each fails, and why. The forge is only read."""
+"""`prove`: the gates of a commit, run in clean clones here or by the forge's runners; how often each fails, and why."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ms_release.core.prove import Attempt, Proof
 
 LOGS = ".ms/prove"
+WORKFLOW = "ci.yml"
 
 
 @dataclass
@@ -62,9 +63,10 @@ class Bench:
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, metavar="N", help="Try each gate N times.")
 @click.option("--gate", "names", multiple=True, metavar="NAME", help="Only this gate; may be repeated.")
 @click.option("--fail-fast", is_flag=True, help="Stop everything at the first failure.")
+@click.option("--remote", is_flag=True, help="Run ci.yml on the forge, on the branch --ref, and wait for its end.")
 @issue_option
 @standard_options
-def prove(settings: Settings, ref: str, repeat: int, names: tuple[str, ...], fail_fast: bool, open_issue: bool) -> None:
+def prove(settings: Settings, remote: bool, open_issue: bool, **asked: Any) -> None:
     """Run the gates of a commit in clean clones, and say which ones fail, how often and why.
 
     Typed in a clone of the repository. Each attempt sees a fresh checkout, PATH and a HOME of its own; gates run side
@@ -75,13 +77,20 @@ def prove(settings: Settings, ref: str, repeat: int, names: tuple[str, ...], fai
     Examples:
       ms release prove
       ms release prove --ref main --gate test --repeat 5
+      ms release prove --remote --ref main
     """
     from ms_release.core import prove as core
 
-    bench = _bench(settings, ref)
-    gates, findings = _prepare(bench, names)
-    attempts = _run(bench, gates, repeat, fail_fast=fail_fast)
-    proofs = core.prove((gate.name for gate in gates), attempts)
+    bench = _bench(settings, asked["ref"])
+    findings: tuple[Finding, ...] = ()
+    if remote:
+        attempts = _run_there(bench, asked)
+        names = dict.fromkeys(attempt.gate for attempt in attempts)
+    else:
+        gates, findings = _prepare(bench, asked["names"])
+        attempts = _run(bench, gates, asked["repeat"], fail_fast=asked["fail_fast"])
+        names = dict.fromkeys(gate.name for gate in gates)
+    proofs = core.prove(names, attempts)
     flips = _history(bench)
     rate = bench.config.policy.flaky_rate if bench.config else 0.0
     findings += core.findings(bench.name, bench.at, proofs)
@@ -153,6 +162,33 @@ def _run(bench: Bench, gates: tuple[Gate, ...], repeat: int, *, fail_fast: bool)
             which = f" {attempt.number}/{repeat}" if repeat > 1 else ""
             said = "failed" if attempt.exit else "passed"
             output.say(f"{attempt.gate}{which} {said} after {attempt.seconds:.1f} s")
+    return ended
+
+
+def _run_there(bench: Bench, asked: dict[str, Any]) -> list[Attempt]:
+    """The same question to the forge's runners. Raises UsageError without a configuration or a branch."""
+    from ms_release.adapters import git, remote_proof
+    from ms_release.adapters.system import Clock
+    from ms_release.core.prove import Attempt
+
+    if bench.repo is None or asked["names"]:
+        raise UsageError("--remote runs the jobs of ci.yml", remedy="Use it with a configuration and without --gate.")
+    branch = asked["ref"]
+    if branch == "HEAD":
+        code, out = git.run(bench.place, ["symbolic-ref", "--quiet", "--short", "HEAD"])
+        if code:
+            raise UsageError("no branch is checked out", remedy="Name one with --ref: a run starts on a branch.")
+        branch = out.decode().strip()
+    client, slug, ended = bench.client, bench.repo.slug, list[Attempt]()
+    for number in range(1, asked["repeat"] + 1):
+        run_id = remote_proof.start(client, slug, WORKFLOW, branch)
+        bench.output.say(f"started {WORKFLOW} of {slug} on {branch}: run {run_id}")
+        run = remote_proof.await_end(client, slug, run_id, Clock(), bench.output.wait)
+        bench.sha = run.head_sha
+        ended += remote_proof.attempts(client, slug, run_id, number, Path(LOGS))
+        bench.output.say(f"run {run_id} ended with {run.conclusion}: {run.url}")
+        if asked["fail_fast"] and run.conclusion != "success":
+            break
     return ended
 
 
