@@ -95,6 +95,10 @@ REPO_RULES: dict[str, tuple[RepoFacts, dict[str, str]]] = {
     "admins exempt, pushes limited by it alone": (
         layers(replace(CLASSIC, admins=False), MAIN), {"ADMINS_INCLUDED": "FAIL"}
     ),
+    "admins push past the only layer that names the right ones": (
+        layers(replace(CLASSIC, admins=False), MAIN, replace(PUSHES, bypass=(), pushers=())),
+        {"ADMINS_INCLUDED": "FAIL", "PUSH_LIMITED": "FAIL"},
+    ),
     "exempt in one layer, bypassed in the other": (
         layers(replace(CLASSIC, admins=False), replace(MAIN, bypass=(ROLE,)), PUSHES), {"ADMINS_INCLUDED": "FAIL"}
     ),

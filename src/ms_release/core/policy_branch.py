@@ -177,22 +177,22 @@ def _push_carrier(subject: Subject) -> tuple[Aspect, str, Holds]:
 def no_bypass(subject: Subject) -> Iterator[Verdict]:
     """Nobody goes past everything that carries a rule, neither always nor in pull requests."""
     passing: dict[str, list[Layer]] = {}
-    hidden: list[Layer] = []
+    open_: list[Layer] = []
     for aspect, _, holds in carriers(subject):
         carrying = [layer for layer in subject.facts.layers if holds(layer)]
         if any(layer.passes(aspect) == () for layer in carrying):
             continue
         for layer in carrying:
-            hidden += [layer] if layer.passes(aspect) is None and layer not in hidden else []
+            open_ += [layer] if layer not in open_ else []
             for actor in layer.passes(aspect) or ():
                 known = passing.setdefault(actor.text, [])
                 known += [layer] if layer not in known else []
     if passing:
         layers = list(dict.fromkeys(layer.source for found in passing.values() for layer in found))
         yield failed("NO_BYPASS", ", ".join(passing), NOBODY, ", ".join(layers))
-    elif hidden:
-        permission = ORGANISATION if any(layer.kind == "organisation" for layer in hidden) else "administration: write"
-        yield unknown("NO_BYPASS", NOBODY, _sources(hidden), permission)
+    elif open_:  # nobody is known who goes past them, for want of their lists
+        permission = ORGANISATION if any(layer.kind == "organisation" for layer in open_) else "administration: write"
+        yield unknown("NO_BYPASS", NOBODY, _sources(open_), permission)
     elif not subject.facts.all_layers and not _rulesets_suffice(subject):
         yield unknown("NO_BYPASS", NOBODY, "classic protection")
     else:
