@@ -16,7 +16,7 @@ _TOLD = f"{_BEGIN} (generated up to “end”: write above or below, then `ms re
 class Generated(Struct, frozen=True):
     """One file that is to be: its path below the repository, and the generated part of it.
 
-    `gates`: its jobs are gates, and are called so. `role` of a Markdown file is a comment in other signs.
+    `gates`: its jobs are gates, and are called so.
     """
 
     path: str

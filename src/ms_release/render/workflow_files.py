@@ -80,7 +80,7 @@ def candidate(repo: Repo, build: Gate, found: Found, inputs: dict[str, str], sig
         *job("build", BUILD_MINUTES, {"contents": "read"}, _building(repo, build, found, inputs)),
         "",
         "  # The job that may write runs nothing of the repository: only the release tool, on the files built above.",
-        *job("publish", SHIP_MINUTES, {"contents": "write"}, _shipping(repo, inputs, signed), needs="build"),
+        *job("publish", SHIP_MINUTES, {"contents": "write"}, _shipping(repo, inputs, signed), "needs: build"),
     ]
     return "\n".join(lines) + "\n"
 
@@ -113,14 +113,9 @@ def _shipping(repo: Repo, inputs: dict[str, str], signed: bool) -> list[str]:
     return [*step.download(), *step.tool(), *step.run("Publish the candidate", script, env)]
 
 
-def job(
-    key: str, minutes: int, permissions: dict[str, str], steps: list[str], *, needs: str = "", environment: str = ""
-) -> list[str]:
-    """A job as lines within `jobs:`."""
-    head = [f"{key}:"]
-    head += [f"  needs: {needs}"] if needs else []
-    head += ["  runs-on: ubuntu-latest", f"  timeout-minutes: {minutes}"]
-    head += [f"  environment: {environment}"] if environment else []
+def job(key: str, minutes: int, permissions: dict[str, str], steps: list[str], *more: str) -> list[str]:
+    """A job as lines within `jobs:`; `more` are further lines of it, such as `needs: build`."""
+    head = [f"{key}:", *indent(more, 2), "  runs-on: ubuntu-latest", f"  timeout-minutes: {minutes}"]
     head += ["  permissions:", *(f"    {name}: {level}" for name, level in permissions.items()), "  steps:"]
     return indent([*head, *indent(steps, 4)], 2)
 

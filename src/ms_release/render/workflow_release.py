@@ -64,8 +64,8 @@ def publish(product: Product, *, drafts: bool) -> str:
             SHIP_MINUTES,
             {"contents": "write", "actions": "read"},
             _promote(product),
-            needs="assemble",
-            environment=_plain(product.environment),
+            "needs: assemble",
+            f"environment: {_plain(product.environment)}",
         ),
     ]
     return "\n".join(lines) + "\n"
