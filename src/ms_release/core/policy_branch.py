@@ -176,7 +176,7 @@ def _push_carrier(subject: Subject) -> tuple[Aspect, str, Holds]:
 
 def no_bypass(subject: Subject) -> Iterator[Verdict]:
     """Nobody goes past everything that carries a rule, neither always nor in pull requests."""
-    passing: dict[str, list[Layer]] = {}
+    passing: list[tuple[str, str]] = []
     open_: list[Layer] = []
     for aspect, _, holds in carriers(subject):
         carrying = [layer for layer in subject.facts.layers if holds(layer)]
@@ -184,12 +184,10 @@ def no_bypass(subject: Subject) -> Iterator[Verdict]:
             continue
         for layer in carrying:
             open_ += [layer] if layer not in open_ else []
-            for actor in layer.passes(aspect) or ():
-                known = passing.setdefault(actor.text, [])
-                known += [layer] if layer not in known else []
+            passing += [(actor.text, layer.source) for actor in layer.passes(aspect) or ()]
     if passing:
-        layers = list(dict.fromkeys(layer.source for found in passing.values() for layer in found))
-        yield failed("NO_BYPASS", ", ".join(passing), NOBODY, ", ".join(layers))
+        who, where = (dict.fromkeys(column) for column in zip(*passing, strict=True))
+        yield failed("NO_BYPASS", ", ".join(who), NOBODY, ", ".join(where))
     elif open_:  # nobody is known who goes past them, for want of their lists
         permission = ORGANISATION if any(layer.kind == "organisation" for layer in open_) else "administration: write"
         yield unknown("NO_BYPASS", NOBODY, _sources(open_), permission)
