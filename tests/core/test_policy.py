@@ -249,6 +249,11 @@ TOLD: dict[str, RepoFacts] = {
     "admins": layers(replace(CLASSIC, admins=False)),
     "role past": layers(replace(MAIN, bypass=(ROLE, OWNERS)), PUSHES),
     "org hidden": layers(replace(MAIN, kind="organisation", owner="o", bypass=None), PUSHES),
+    "list hidden": layers(NOBODY_SEES, PUSHES),
+    "lists hidden in both": layers(
+        replace(NOBODY_SEES, checks=()), replace(NOBODY_SEES, kind="organisation", owner="o", id=6), PUSHES
+    ),
+    "push list hidden": layers(MAIN, replace(PUSHES, bypass=None, pushers=())),
     "past pulls": layers(replace(CLASSIC, bypass=(Actor("user", "carol"),), force_bypass=(Actor("user", "eve"),))),
     "pushes contradict": layers(
         CLASSIC, replace(PUSHES, bypass=(ROLE,), pushers=(ROLE,)),
