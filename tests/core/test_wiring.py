@@ -246,6 +246,13 @@ def test_a_file_that_nobody_can_start_is_told_once() -> None:
     ]
 
 
+def test_a_job_that_says_no_rights_has_those_of_the_file() -> None:
+    text = broken("publish.yml", "permissions: {}\n@@    permissions:\n      contents: read\n",
+                  "permissions: { contents: write }\n@@")  # fmt: skip
+    found = [f.message for f in judge_file(ROLES["publish.yml"], text.encode()) if f.outcome == "FAIL"]
+    assert found == ["job assemble can publish, and has no environment", "every job may write contents"]
+
+
 def test_what_a_file_is_says_the_configuration() -> None:
     known = example()
     home, core = (next(r for r in known.repos if r.slug == f"midi-studio/{name}") for name in ("distribution", "core"))
