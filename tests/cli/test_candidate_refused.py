@@ -117,6 +117,24 @@ def test_other_bytes_under_the_same_tag(world: Small, producer: Producer, tally:
     tally("candidates refused", 1)
 
 
+@pytest.mark.parametrize("name", ["map.txt", "stranger.bin", "candidate.json"])
+def test_what_somebody_else_put_into_our_draft_is_never_touched(
+    world: Small, producer: Producer, tally: Tally, name: str
+) -> None:
+    producer.prepare(producer.marker, files={"firmware.hex": FILES["firmware.hex"], name: b"theirs"})
+    asset = producer.assets()[name]
+    world.forge.store.put("asset", asset["id"], {**asset, "uploader": "alice"}, OPEN)
+    before = world.verbs()
+    done = producer.build("draft")
+    assert done.returncode == 3, done.stderr
+    assert f"{name} ({short(b'theirs')})" in done.stderr
+    assert "@alice and not by @carol" in done.stderr
+    assert name != "map.txt" or f"this build has {short(FILES[name])}" in done.stderr
+    assert world.verbs() == before
+    assert producer.bytes_of(name) == b"theirs"
+    tally("candidates refused", 1)
+
+
 # ---- build inputs
 
 

@@ -50,6 +50,12 @@ class Cache:
         return self._directory / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
+class RestUser(Struct):
+    """Somebody as REST names them."""
+
+    login: str
+
+
 class RestAsset(Struct):
     """An asset as REST describes it."""
 
@@ -59,6 +65,7 @@ class RestAsset(Struct):
     size: Number
     state: str
     digest: str | None = None
+    uploader: RestUser | None = None
 
 
 class RestRelease(Struct):
@@ -71,17 +78,22 @@ class RestRelease(Struct):
     assets: list[RestAsset]
     body: str | None = None
     published_at: str | None = None
+    author: RestUser | None = None
 
 
 def release_from_rest(document: Any) -> Release:
     """A release with asset numbers and digests. An asset that is not completely uploaded keeps size -1 (G35)."""
     found = convert(document, RestRelease, "a release")
     assets = tuple(
-        Asset(a.node_id, a.name, a.size if a.state == "uploaded" else -1, a.digest, a.id) for a in found.assets
+        Asset(a.node_id, a.name, a.size if a.state == "uploaded" else -1, a.digest, a.id, _login(a.uploader))
+        for a in found.assets
     )
-    return Release(
-        found.id, found.tag_name, found.draft, found.prerelease, assets, found.body or "", found.published_at
-    )
+    about = (found.body or "", found.published_at, _login(found.author))
+    return Release(found.id, found.tag_name, found.draft, found.prerelease, assets, *about)
+
+
+def _login(user: RestUser | None) -> str:
+    return user.login if user else ""
 
 
 def find(client: Client, cache: Cache, repo: RepoFacts, asked: CandidateQuestion) -> Ready | None:

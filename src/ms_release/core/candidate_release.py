@@ -121,10 +121,20 @@ def _repair(built: Built, release: Release) -> Act | Blocked:
     wrong = [a for a in release.assets if a.name == MANIFEST_NAME or not _same(a, wanted.get(a.name))]
     if unnumbered := [a.name for a in wrong if a.id is None]:
         return Blocked(f"asset {unnumbered[0]} of release {release.id} has no id", "Run the job again.")
+    if strange := [a for a in wrong if a.uploader != release.author]:
+        return _foreign(built, release, strange[0], wanted.get(strange[0].name))
     wrong.sort(key=lambda a: a.name != MANIFEST_NAME)
     deletions = [action.DeleteAsset(built.repo, built.tag, a.id, a.name) for a in wrong if a.id is not None]
     kept = {a.name for a in release.assets} - {a.name for a in wrong}
     return Act((*deletions, *_uploads(built, release.id, kept)))
+
+
+def _foreign(built: Built, release: Release, asset: Asset, file: DistFile | None) -> Blocked:
+    """Whoever made the draft has its assets replaced; what somebody else put into it is for people."""
+    ours = f"this build has {file.sha256[:12]}" if file else "this build has no such file"
+    name = ascii(asset.name)[1:-1]
+    cause = f"{name} ({short(asset.digest)}) of release {release.id} of {built.repo} was put there by @{asset.uploader}"
+    return Blocked(f"{cause} and not by @{release.author}; {ours}", "Find out why; nothing of it was changed.")
 
 
 def _problems(built: Built, release: Release, manifest: bytes | None) -> list[str]:

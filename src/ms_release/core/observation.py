@@ -40,17 +40,24 @@ class Commit(Struct, frozen=True):
 
 
 class Asset(Struct, frozen=True):
-    """A release asset. `node` is the forge's opaque id: other bytes always have another one."""
+    """A release asset. `node` is the forge's opaque id: other bytes always have another one.
+
+    `uploader` is the login of whoever put it there, "" where that was not told.
+    """
 
     node: str
     name: str
     size: int
     digest: str | None = None
     id: int | None = None
+    uploader: str = ""
 
 
 class Release(Struct, frozen=True):
-    """A release or draft, by its numeric id (tags do not identify drafts: github-facts G31, G32)."""
+    """A release or draft, by its numeric id (tags do not identify drafts: github-facts G31, G32).
+
+    `author` is the login of whoever made it, "" where that was not told.
+    """
 
     id: int
     tag: str
@@ -59,6 +66,7 @@ class Release(Struct, frozen=True):
     assets: tuple[Asset, ...] = ()
     body: str = ""
     published_at: str | None = None
+    author: str = ""
 
 
 class Ready(Struct, frozen=True):
