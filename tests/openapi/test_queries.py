@@ -97,6 +97,8 @@ PARTS: dict[str, tuple[Any, ...]] = {
     "change": ("x", "main", "release/v1.0.0", ("a.txt", "b.txt")),
     "page_of_tags": ("cursor",),
     "page_of_releases": ("cursor",),
+    "head_of": ("main",),
+    "release_branches": ("cursor",),
 }
 
 

@@ -92,28 +92,18 @@ def branch_state(client: Client, config: Config) -> tuple[tuple[str, str, str], 
 
 def _branches_of(client: Client, home: Repo) -> tuple[tuple[str, str], ...]:
     query = Query()
-    query.repository("home", home.slug, f"head: {_ref(query, home.branch)} {_branches(query, '')}")
+    query.repository("home", home.slug, f"{queries.head_of(query, home.branch)} {queries.release_branches(query, '')}")
     part = part_of(ask(client, query), "home", home.slug)
     head = graph.convert(part.get("head"), graph.RefNode, "the home branch")
     found, seen = graph.convert(part.get("branches"), graph.Refs, "branches"), set[str]()
     nodes = list(found.nodes)
     while cursor := next_cursor(found.page_info, seen, "branches"):
         query = Query()
-        query.repository("home", home.slug, _branches(query, cursor))
+        query.repository("home", home.slug, queries.release_branches(query, cursor))
         found = graph.convert(part_of(ask(client, query), "home", home.slug).get("branches"), graph.Refs, "branches")
         nodes += found.nodes
     branches = [(f"release/{n.name}", n.target.oid if n.target else "") for n in nodes]
     return ((home.branch, head.target.oid if head.target else ""), *sorted(branches))
-
-
-def _ref(query: Query, branch: str) -> str:
-    return f"ref(qualifiedName: {query.value(f'refs/heads/{branch}')}) {{ name target {{ oid }} }}"
-
-
-def _branches(query: Query, cursor: str) -> str:
-    after = f", after: {query.value(cursor)}" if cursor else ""
-    nodes = "nodes { name target { oid } } pageInfo { hasNextPage endCursor }"
-    return f'branches: refs(refPrefix: "refs/heads/release/", first: 100{after}) {{ {nodes} }}'
 
 
 def _texts(client: Client, home: Repo, places: dict[str, str], *, missing: bool = False) -> dict[str, str]:

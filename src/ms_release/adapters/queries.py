@@ -177,6 +177,18 @@ def page_of_tags(query: Query, cursor: str) -> str:
     return f'tags: refs(refPrefix: "refs/tags/", first: 100, after: {query.value(cursor)}) {{ {_TAGS} }}'
 
 
+def head_of(query: Query, branch: str) -> str:
+    """The commit that a branch is at."""
+    return f"head: ref(qualifiedName: {query.value(f'refs/heads/{branch}')}) {{ name target {{ oid }} }}"
+
+
+def release_branches(query: Query, cursor: str) -> str:
+    """A hundred release branches with their commits, from the beginning or after a cursor."""
+    after = f", after: {query.value(cursor)}" if cursor else ""
+    nodes = "nodes { name target { oid } } pageInfo { hasNextPage endCursor }"
+    return f'branches: refs(refPrefix: "refs/heads/release/", first: 100{after}) {{ {nodes} }}'
+
+
 def page_of_releases(query: Query, cursor: str) -> str:
     """The next hundred releases."""
     order = "orderBy: {field: CREATED_AT, direction: DESC}"
