@@ -73,10 +73,10 @@ class Audited:
                 remedy=f"Use a token of an administrator, with {', '.join(needed)}.",
                 next_command="ms release policy audit",
             )
-        unknown = f", {len(blocking) - failed} could not be read" if len(blocking) > failed else ""
+        unknown = f", that could not be read: {len(blocking) - failed}" if len(blocking) > failed else ""
         places = len({slug for slug, _ in blocking})
         return BlockedError(
-            f"{failed} rules do not hold{unknown}, in {places} of {len(self.verdicts)} repositories",
+            f"rules that do not hold: {failed}{unknown}; in {places} of {len(self.verdicts)} repositories",
             remedy="Repair them, or write down a waiver with an expiry date.",
             next_command="ms release policy apply",
         )
@@ -98,8 +98,8 @@ def look(settings: Settings, config: Config, client: Client, names: tuple[str, .
     verdicts = {repo.slug: judge(config, repo, seen.repos[repo.id], seen.now) for repo in repos}
     effort = seen.effort
     settings.output.say(
-        f"{effort.branch_requests} requests for the rules of {len(repos)} branches, "
-        f"{effort.other_requests} for other settings, {effort.seconds:.1f} s"
+        f"requests for the rules of branches: {effort.branch_requests}, for other settings: {effort.other_requests}, "
+        f"in {effort.seconds:.1f} s"
     )
     return Audited(seen, verdicts)
 

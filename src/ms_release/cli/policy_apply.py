@@ -28,6 +28,7 @@ def run(settings: Settings, names: tuple[str, ...], *, yes: bool) -> None:
     writer = PolicyWriter(client)
     repair = plan(config, before, writer)
     settings.output.data(repair_text(repair))
+    settings.output.hold({**before.document(), "planned": [_told(edit) for edit in repair.edits], "performed": []})
     if repair.edits and not yes:
         _confirm(repair)
     done, refused = _perform(settings, writer, repair)
@@ -81,6 +82,7 @@ def _perform(settings: Settings, writer: PolicyWriter, repair: Repair) -> tuple[
             refused += [Cannot(edit.slug, reason.code, error.cause, who, edit.needs) for reason in edit.reasons]
         else:
             done.append(edit)
+            settings.output.hold({"performed": [_told(one) for one in done]})
     return done, refused
 
 
@@ -100,7 +102,7 @@ def _ending(after: Audited, cannot: tuple[Cannot, ...]) -> BlockedError | Creden
             {one.who for one in lacking.values()} | {f"a token with {v.permission}" for _, v in left if v.permission}
         )
         return CredentialError(
-            f"{len(left)} rules are left that this token may neither see nor change",
+            f"rules that this token may neither see nor change: {len(left)}",
             remedy=f"It takes {'; '.join(who)}.",
             next_command=following.again(),
         )
@@ -108,7 +110,7 @@ def _ending(after: Audited, cannot: tuple[Cannot, ...]) -> BlockedError | Creden
         {f"{one.who}: {one.why}" for one in cannot if (one.slug, one.code) in {(s, v.code) for s, v in left}}
     )
     return BlockedError(
-        f"{len(left)} rules still do not hold",
+        f"rules that still do not hold: {len(left)}",
         remedy=". ".join(by_hand)[:600] or "See the table; then run the same command again.",
         next_command="ms release policy audit",
     )
