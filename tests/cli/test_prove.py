@@ -152,6 +152,7 @@ def test_version_skew_goes_to_the_builder(organisation: Organisation, clone: Clo
         ({"test": "true"}, ["--ref", "nope"], 2, "is no commit of this clone"),
         ({"test": "true"}, ["--repeat", "0"], 2, "0 is not in the range"),
         ({"test": ""}, [], 2, "no gate is known"),
+        ({"test": "true"}, ["--config", "nope.toml"], 2, "there is no configuration nope.toml"),
     ],
 )
 def test_what_cannot_be_proven(

@@ -276,7 +276,11 @@ class PreflightReader:
         """The file on the branch on which it is started. Raises DamagedError, and what the client raises."""
         path = f"/repos/{repo.slug}/contents/{workflow.FOLDER}/{segment(file)}"
         content = convert(self._client.get(path, {"ref": repo.branch}).json, _Content, file).content
-        return workflow.parse(base64.b64decode(content), file)
+        try:
+            data = base64.b64decode(content)
+        except ValueError:
+            raise DamagedError(f"{file} did not arrive whole", remedy="Try again.") from None
+        return workflow.parse(data, file)
 
     def _ci(self, home: Repo) -> tuple[workflow.Workflow, ...] | None:
         """Every workflow of the home repository that can be understood; None when the folder could not be read."""

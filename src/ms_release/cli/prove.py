@@ -12,7 +12,7 @@ import click
 
 from ms_release.cli.common import Settings, connect, load_config, standard_options
 from ms_release.cli.escalating import issue_option
-from ms_release.config import WireRule
+from ms_release.config import DEFAULT_FILE, WireRule
 from ms_release.errors import BlockedError, MachineError, MsError, UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def _bench(settings: Settings, ref: str) -> Bench:
     sha = git.rev_parse(place, ref)
     if sha is None:
         raise UsageError(f"{ref!a} is no commit of this clone", remedy="Fetch it, or name another.")
-    config = load_config(settings.config_file)[1] if settings.config_file.exists() else None
+    named = settings.config_file != Path(DEFAULT_FILE)
+    config = load_config(settings.config_file)[1] if named or settings.config_file.exists() else None
     settings.output.config = config
     repo = None
     if config is not None:
