@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ms_release.adapters.policy_read import with_bypass
 from ms_release.adapters.policy_write import PolicyWriter
-from ms_release.cli.policy_apply import plan
+from ms_release.cli.common import Settings
+from ms_release.cli.output import Output
+from ms_release.cli.policy_apply import perform, plan
 from ms_release.core.policy import BRANCH
 from ms_release.core.policy_base import Subject
 from ms_release.core.policy_facts import Layer, RepoFacts
@@ -16,7 +19,7 @@ from ms_release.core.policy_plan import paths_for, repair
 from ms_release.errors import CredentialError, ForgeError, OvertakenError
 from ms_release.forge.faults import Fault
 from policy.ways import WAYS, make
-from policy.world import World, findings, in_classic, served
+from policy.world import CLASSIC, World, findings, in_classic, served
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def test_every_way_is_found_and_repaired(world: World) -> None:
-    config = world.config()
+    config = world.config(list(WAYS))
     audited = world.audit(config)
     assert findings(audited) == {name: set(way.fails) for name, way in WAYS.items()}
     unread = findings(audited, "UNKNOWN")
@@ -117,3 +120,13 @@ def test_no_bypass_list_of_an_organisation_is_believed_but_its_owners() -> None:
     layer = Layer("organisation", "main", 1, "octo", bypass=())
     seen = with_bypass(RepoFacts("octo/r", "main", layers=(layer,)), {("octo", 1): None})
     assert seen.layers[0].bypass is None
+
+
+def test_one_refusal_does_not_stop_the_others(world: World) -> None:
+    places = [world.add(make(name, WAYS["classic-talk"])) for name in ("refused-1", "refused-2")]
+    config, writer = world.config([place.name for place in places]), PolicyWriter(world.client("dana-token"))
+    repair = plan(config, world.audit(config), writer)
+    world.store.put("protection", "octo/refused-1:main", {**CLASSIC, "allow_deletions": True}, "octo/refused-1")
+    done, refused = perform(Settings(Path("none"), Output(verbose=-1)), writer, repair)
+    assert "octo/refused-2" in {edit.slug for edit in done}
+    assert {(one.slug, one.code, one.needs) for one in refused} == {("octo/refused-1", "CONVERSATIONS_RESOLVED", "")}

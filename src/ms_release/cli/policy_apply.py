@@ -31,7 +31,7 @@ def run(settings: Settings, names: tuple[str, ...], *, yes: bool) -> None:
     settings.output.hold({**before.document(), "planned": [_told(edit) for edit in repair.edits], "performed": []})
     if repair.edits and not yes:
         _confirm(repair)
-    done, refused = _perform(settings, writer, repair)
+    done, refused = perform(settings, writer, repair)
     after = look(settings, config, client, names) if done else before
     cannot = (*repair.cannot, *refused)
     document = {
@@ -67,8 +67,11 @@ def plan(config: Config, audited: Audited, writer: PolicyWriter) -> Repair:
     return found.once()
 
 
-def _perform(settings: Settings, writer: PolicyWriter, repair: Repair) -> tuple[list[Edit], list[Cannot]]:
-    """One after the other; what the token turns out not to be allowed is told and does not stop the others."""
+def perform(settings: Settings, writer: PolicyWriter, repair: Repair) -> tuple[list[Edit], list[Cannot]]:
+    """One after the other: what was done, and what was refused, which does not stop the others.
+
+    Raises what the client raises where the forge cannot be reached, or nobody knows what became of a change.
+    """
     from ms_release.core.policy_edit import Cannot
     from ms_release.render.policy import sentence
 
@@ -80,6 +83,9 @@ def _perform(settings: Settings, writer: PolicyWriter, repair: Repair) -> tuple[
         except CredentialError as error:
             who = f"somebody with {edit.needs}"
             refused += [Cannot(edit.slug, reason.code, error.cause, who, edit.needs) for reason in edit.reasons]
+        except BlockedError as error:
+            who = f"an administrator of {edit.slug}"
+            refused += [Cannot(edit.slug, reason.code, error.cause, who) for reason in edit.reasons]
         else:
             done.append(edit)
             settings.output.hold({"performed": [_told(one) for one in done]})
