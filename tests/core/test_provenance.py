@@ -102,6 +102,60 @@ def test_the_run_was_started_for_its_own_commit() -> None:
         assert made.predicate.build_definition.external_parameters.inputs == {"sha": own.sha, "tag": "t"}
 
 
+def edited(old: str, new: str) -> list[str]:
+    """How a statement with other words differs."""
+    text = payload_of(STATEMENT).decode()
+    assert old in text
+    found = parse_provenance(signed(text.replace(old, new).encode())).statement
+    return list(compare_provenance(found, GOOD, DIGEST))
+
+
+HOME = f"https://github.com/{GOOD.producer_repo}"
+WORKFLOW = f".github/workflows/{GOOD.workflow_file}"
+RUN = f"/actions/runs/{GOOD.run_id}/attempts/{GOOD.run_attempt}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (f'"path":"{WORKFLOW}"', '"path":".github/workflows/other.yml"', "the workflow: .github/workflows/other.yml"),
+        (f'"id":"{HOME}/', '"id":"https://github.com/octo/other/', "the builder: https://github.com/octo/other/"),
+        (f"{WORKFLOW}@refs", f"{WORKFLOW}@other", "the builder: "),
+        (RUN, RUN + "1", "the run: "),
+        (f'"repository":"{HOME}"', '"repository":"https://github.com/octo/other"', "the producer: octo/other and "),
+    ],
+    ids=["workflow", "builder", "ref", "run", "producer"],
+)
+def test_each_fact_is_compared(old: str, new: str, words: str) -> None:
+    assert any(words in problem for problem in edited(old, new))
+
+
+def test_sources_are_compared_both_ways() -> None:
+    more = Source("aaa", "octo/aaa", "1" * 40)
+    fuller = replace(GOOD, inputs=Inputs((*GOOD.inputs.repos, more)))
+    told = make_statement(fuller, DIGEST, "https://github.com", "refs/heads/main", "rc-x")
+    assert [p.rpartition("about ")[2] for p in compare_provenance(told, GOOD, DIGEST)] == [
+        f"the commit of octo/aaa: {'1' * 40} and nothing"
+    ]
+    assert [p.rpartition("about ")[2] for p in compare_provenance(STATEMENT, fuller, DIGEST)] == [
+        f"the commit of octo/aaa: nothing and {'1' * 40}"
+    ]
+
+
+def test_a_repository_twice_and_one_without_git_are_refused() -> None:
+    document = json.loads(payload_of(STATEMENT))
+    dependencies = document["predicate"]["buildDefinition"]["resolvedDependencies"]
+    first = dict(dependencies[0])
+    for odd in (
+        [first, first],
+        [{**first, "uri": first["uri"].removeprefix("git+")}],
+        [{**first, "uri": "git+https://x/o/.."}],
+    ):
+        dependencies[:] = odd
+        with pytest.raises(DamagedError):
+            parse_provenance(signed(json.dumps(document).encode()))
+
+
 def test_what_one_of_the_two_does_not_say_is_nothing() -> None:
     less = replace(GOOD, artifacts=GOOD.artifacts[:1])
     told = list(compare_provenance(STATEMENT, less, DIGEST))
@@ -120,5 +174,5 @@ def test_every_hostile_sample_ends_with_its_exit_code(name: str) -> None:
 
 
 def test_two_envelopes_are_none() -> None:
-    with pytest.raises(DamagedError, match="provenance"):
+    with pytest.raises(DamagedError, match="provenance.intoto.jsonl is refused: Extra data"):
         parse_provenance(signed(payload_of(STATEMENT)) * 2)

@@ -27,6 +27,9 @@ FILES = {
     "selection": ("selection",),
     "stale": ("stale",),
     "promote": ("promote",),
+    "candidate_use": ("candidate_use",),
+    "candidate_identity": ("candidate_identity",),
+    "provenance": ("provenance",),
 }
 
 
