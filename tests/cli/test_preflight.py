@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,9 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organisation]:
 
 # --- rights
 
+NAMED = "preflight: tokens that lack one right, named before any write"
+Tally = Callable[[str, int], None]
+
 
 def test_with_every_right_nothing_is_named(organisation: Organisation) -> None:
     typed = preflight(organisation)
@@ -86,12 +89,13 @@ def test_with_every_right_nothing_is_named(organisation: Organisation) -> None:
 
 
 @pytest.mark.parametrize("permission", [p for p, level in ALL.items() if level == "write" and p != "workflows"])
-def test_a_fine_grained_token_that_lacks_one_right(organisation: Organisation, permission: str) -> None:
+def test_a_fine_grained_token_that_lacks_one_right(organisation: Organisation, permission: str, tally: Tally) -> None:
     """Whatever is public can be read by everybody: what is left are the rights to write."""
     who = "bob" if permission == "deployments" else "alice"
     typed = preflight(organisation, GH_TOKEN=token(organisation, less(permission), who))
     assert typed.exit == 5, typed.err
     assert named(typed) == {f"{permission}: write"}
+    tally(NAMED, 1)
     gates = [g for g in typed.document["gates"] if g["code"] == "PERMISSION" and g["outcome"] == "FAIL"]
     label = permission.replace("_", " ").capitalize()
     assert all(f"set {label} to Read and write" in gate["remedy"] for gate in gates)
@@ -100,20 +104,24 @@ def test_a_fine_grained_token_that_lacks_one_right(organisation: Organisation, p
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("permission", [p for p in ALL if p not in ("deployments", "workflows")])
-def test_a_token_that_does_not_say_what_it_may_lacks_one_right(private: Organisation, permission: str) -> None:
+def test_a_token_that_does_not_say_what_it_may_lacks_one_right(
+    private: Organisation, permission: str, tally: Tally
+) -> None:
     typed = preflight(private, GH_TOKEN=bot_token(private, less(permission)))
     assert typed.exit == 5, typed.err
     assert named(typed) == {f"{permission}: {ALL[permission]}"}, typed.out
+    tally(NAMED, 1)
 
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("permission", [p for p in ALL if p != "deployments"])
-def test_an_app_that_lacks_one_right(private: Organisation, permission: str) -> None:
+def test_an_app_that_lacks_one_right(private: Organisation, permission: str, tally: Tally) -> None:
     install(private, **less(permission))
     typed = preflight(private, GH_TOKEN=None, **BOTH)
     install(private, **ALL)
     assert typed.exit == 5, typed.err
     assert named(typed) == {f"{permission}: {ALL[permission]}"}, typed.out
+    tally(NAMED, 1)
 
 
 def test_an_app_with_every_right(private: Organisation) -> None:
