@@ -141,6 +141,11 @@ REPO_RULES: dict[str, tuple[RepoFacts, dict[str, str]]] = {
     "tag bypass unread": (
         replace(FACTS, tags=(replace(TAGS, bypass=None),)), {"TAGS_NO_UPDATE": "UNKNOWN", "TAGS_NO_DELETION": "UNKNOWN"}
     ),
+    "tags may move": (replace(FACTS, tags=(replace(TAGS, no_update=False),)), {"TAGS_NO_UPDATE": "FAIL"}),
+    "tags may be deleted": (replace(FACTS, tags=(replace(TAGS, no_deletion=False),)), {"TAGS_NO_DELETION": "FAIL"}),
+    "somebody goes past the tags": (
+        replace(FACTS, tags=(replace(TAGS, bypass=(ROLE,)),)), {"TAGS_NO_UPDATE": "FAIL", "TAGS_NO_DELETION": "FAIL"}
+    ),
     "immutability unread": (replace(FACTS, immutable=None), {"IMMUTABLE_RELEASES": "UNKNOWN"}),
     "environment unread": (replace(FACTS, environments={}), {"ENVIRONMENT": "UNKNOWN"}),
     "admin bypass not told": (
@@ -294,3 +299,13 @@ def test_no_approval_is_wanted() -> None:
     used = config()
     found = [v for v in judge(used, used.repos[0], FACTS, "2026-03-01T00:00:00+00:00") if v.code == "APPROVALS"]
     assert [v.outcome for v in found] == ["NOT_APPLICABLE"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "permission"),
+    [("repository", "administration: write"), ("organisation", "organization_administration: read")],
+)
+def test_whose_list_of_a_tag_ruleset_is_hidden(kind: Any, permission: str) -> None:
+    used, facts = config(), replace(FACTS, tags=(replace(TAGS, kind=kind, bypass=None),))
+    found = judge(used, used.repos[0], facts, "2026-03-01T00:00:00+00:00")
+    assert {v.permission for v in found if v.code.startswith("TAGS")} == {permission}

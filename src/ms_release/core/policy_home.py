@@ -31,8 +31,8 @@ def _tags(subject: Subject, code: str, holds: Callable[[TagRules], bool], done: 
         if good:
             yield passed(code, should, should, good[0].source)
         elif hidden:
-            organisation = any(rules.kind == "organisation" for rules in hidden)
-            yield unknown(code, should, hidden[0].source, ORGANISATION if organisation else "administration: write")
+            permission = ORGANISATION if hidden[0].kind == "organisation" else "administration: write"
+            yield unknown(code, should, hidden[0].source, permission)
         elif covering:
             who = ", ".join(actor.text for actor in covering[0].bypass or ())
             yield failed(code, f"{who} may go past it", should, covering[0].source)
