@@ -174,5 +174,5 @@ def test_every_hostile_sample_ends_with_its_exit_code(name: str) -> None:
 
 
 def test_two_envelopes_are_none() -> None:
-    with pytest.raises(DamagedError, match="provenance.intoto.jsonl is refused: Extra data"):
+    with pytest.raises(DamagedError, match="jsonl is refused: Extra data"):
         parse_provenance(signed(payload_of(STATEMENT)) * 2)
