@@ -124,8 +124,11 @@ def test_github_takes_every_part(name: str) -> None:
 def test_github_takes_every_fragment(fragment: str) -> None:
     query = queries.Query()
     spread = f"...{fragment}"
-    on_commit = f'object(expression: "main") {{ ...on Commit {{ {spread} }} }}'
-    query.repository("r0", "o/r", on_commit if fragment == "Checked" else spread)
+    elsewhere = {
+        "Checked": f'object(expression: "main") {{ ...on Commit {{ {spread} }} }}',
+        "Protected": f'ref(qualifiedName: "refs/heads/main") {{ {spread} }}',
+    }
+    query.repository("r0", "o/r", elsewhere.get(fragment, spread))
     assert invalid(query.text) == ()
 
 
