@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from ms_release.config import Config, Waiver, parse
-from ms_release.core.policy import BRANCH, RULES, judge
-from ms_release.core.policy_base import worst
-from ms_release.core.policy_facts import Actor, EnvironmentFacts, Layer, RepoFacts, RequiredCheck, TagRules
+from ms_release.core.policy.base import worst
+from ms_release.core.policy.facts import Actor, EnvironmentFacts, Layer, RepoFacts, RequiredCheck, TagRules
+from ms_release.core.policy.rules import BRANCH, RULES, judge
 from policy.world import WORKFLOWS
 
 CREW = Actor("team", "crew")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from ms_release.core.policy import BRANCH
+from ms_release.core.policy.rules import BRANCH
 from ms_release.forge import auth, git, protect, rules
 from ms_release.forge.refs import Wish, refuse
 from policy.ways import OWNERS, ROLE

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ms_release.adapters.policy_read import with_bypass
-from ms_release.adapters.policy_write import PolicyWriter
+from ms_release.adapters.policy.read import with_bypass
+from ms_release.adapters.policy.write import PolicyWriter
 from ms_release.cli.common import Settings
 from ms_release.cli.output import Output
 from ms_release.cli.policy_apply import perform, plan
-from ms_release.core.policy import BRANCH
-from ms_release.core.policy_base import Subject
-from ms_release.core.policy_facts import Layer, RepoFacts
-from ms_release.core.policy_plan import paths_for, repair
+from ms_release.core.policy.base import Subject
+from ms_release.core.policy.facts import Layer, RepoFacts
+from ms_release.core.policy.plan import paths_for, repair
+from ms_release.core.policy.rules import BRANCH
 from ms_release.errors import CredentialError, ForgeError, OvertakenError
 from ms_release.forge.faults import Fault
 from policy.ways import WAYS, make

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ms_release.adapters.http import Client
-from ms_release.adapters.policy_read import PolicyReader, PolicySeen
-from ms_release.adapters.policy_write import PolicyWriter
+from ms_release.adapters.policy.read import PolicyReader, PolicySeen
+from ms_release.adapters.policy.write import PolicyWriter
 from ms_release.cli.policy import Audited
 from ms_release.cli.policy_apply import plan
 from ms_release.config import Config, parse
-from ms_release.core.policy import judge
-from ms_release.core.policy_edit import Repair
+from ms_release.core.policy.edit import Repair
+from ms_release.core.policy.rules import judge
 from ms_release.errors import MsError
 from ms_release.forge import git
 from ms_release.forge import world as worlds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ms_release.adapters.policy_answers import PROTECTED, TAG_RULES
+from ms_release.adapters.policy.answers import PROTECTED, TAG_RULES
 
 _VALUE = re.compile(r"\$(v\d+)")
 

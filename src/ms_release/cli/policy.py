@@ -13,10 +13,10 @@ from ms_release.errors import BlockedError, CredentialError
 
 if TYPE_CHECKING:
     from ms_release.adapters.http import Client
-    from ms_release.adapters.policy_read import PolicySeen
+    from ms_release.adapters.policy.read import PolicySeen
     from ms_release.config import Config, Repo
     from ms_release.core.model import Finding
-    from ms_release.core.policy_base import Verdict
+    from ms_release.core.policy.base import Verdict
 
 _TOLD = 50
 """Repositories that one escalation names."""
@@ -41,7 +41,7 @@ class Audited:
 
     def document(self) -> dict[str, Any]:
         """As `--json` prints it."""
-        from ms_release.core.policy_record import document
+        from ms_release.core.policy.record import document
 
         effort = self.seen.effort
         cost = {"branch_rules": effort.branch_requests, "settings": effort.other_requests}
@@ -90,8 +90,8 @@ def chosen(config: Config, names: tuple[str, ...]) -> tuple[Repo, ...]:
 
 def look(settings: Settings, config: Config, client: Client, names: tuple[str, ...]) -> Audited:
     """Read and judge."""
-    from ms_release.adapters.policy_read import PolicyReader
-    from ms_release.core.policy import judge
+    from ms_release.adapters.policy.read import PolicyReader
+    from ms_release.core.policy.rules import judge
 
     repos = chosen(config, names)
     seen = PolicyReader(client, settings.output.say).look(config, repos)

@@ -10,15 +10,15 @@ from ms_release.cli.common import Settings, connect, load_config
 from ms_release.errors import BlockedError, CredentialError, UsageError
 
 if TYPE_CHECKING:
-    from ms_release.adapters.policy_write import PolicyWriter
+    from ms_release.adapters.policy.write import PolicyWriter
     from ms_release.cli.policy import Audited
     from ms_release.config import Config
-    from ms_release.core.policy_edit import Cannot, Edit, Repair
+    from ms_release.core.policy.edit import Cannot, Edit, Repair
 
 
 def run(settings: Settings, names: tuple[str, ...], *, yes: bool) -> None:
     """Repair what this token may. Raises BlockedError for drift left, CredentialError where all of it needs rights."""
-    from ms_release.adapters.policy_write import PolicyWriter
+    from ms_release.adapters.policy.write import PolicyWriter
     from ms_release.cli.policy import look
     from ms_release.render.policy import audit_text, repair_text
 
@@ -53,9 +53,9 @@ def run(settings: Settings, names: tuple[str, ...], *, yes: bool) -> None:
 
 def plan(config: Config, audited: Audited, writer: PolicyWriter) -> Repair:
     """What is due in all repositories. Reads the resources that will be changed, nothing else."""
-    from ms_release.core.policy_base import Subject
-    from ms_release.core.policy_edit import Repair
-    from ms_release.core.policy_plan import paths_for, repair
+    from ms_release.core.policy.base import Subject
+    from ms_release.core.policy.edit import Repair
+    from ms_release.core.policy.plan import paths_for, repair
 
     subjects = [
         Subject(config, repo, audited.seen.repos[repo.id]) for repo in config.repos if repo.id in audited.seen.repos
@@ -72,7 +72,7 @@ def perform(settings: Settings, writer: PolicyWriter, repair: Repair) -> tuple[l
 
     Raises what the client raises where the forge cannot be reached, or nobody knows what became of a change.
     """
-    from ms_release.core.policy_edit import Cannot
+    from ms_release.core.policy.edit import Cannot
     from ms_release.render.policy import sentence
 
     done, refused = [], []

@@ -26,7 +26,7 @@ def bring(settings: Settings, config: Config, client: Client, audited: Audited) 
     from ms_release.adapters.system import Clock
     from ms_release.core.action import Act, MergePullRequest
     from ms_release.core.change import next_change
-    from ms_release.core.policy_record import record, record_change
+    from ms_release.core.policy.record import record, record_change
     from ms_release.operate import Operation
 
     if len(audited.verdicts) < len(config.repos):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from ms_release.core.policy_base import Verdict
-from ms_release.core.policy_edit import Edit, Repair
-from ms_release.core.policy_record import Verdicts
+from ms_release.core.policy.base import Verdict
+from ms_release.core.policy.edit import Edit, Repair
+from ms_release.core.policy.record import Verdicts
 from ms_release.core.sanitize import terminal_line
 
 _MARKS = {"PASS": "ok", "FAIL": "NO", "UNKNOWN": "??", "NOT_APPLICABLE": "--"}

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ms_release.core.policy_facts import Actor
+from ms_release.core.policy.facts import Actor
 
 Body = dict[str, Any]
 _PULL = {

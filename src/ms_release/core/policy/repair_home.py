@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ms_release.config import Product
-from ms_release.core.policy_base import Subject, Verdict
-from ms_release.core.policy_drafts import RulesetDraft, new_ruleset
-from ms_release.core.policy_edit import (
+from ms_release.core.policy.base import Subject, Verdict
+from ms_release.core.policy.drafts import RulesetDraft, new_ruleset
+from ms_release.core.policy.edit import (
     Bodies,
     Cannot,
     Edit,
@@ -18,7 +18,7 @@ from ms_release.core.policy_edit import (
     ruleset_path,
     who_path,
 )
-from ms_release.core.policy_facts import TagRules
+from ms_release.core.policy.facts import TagRules
 
 TAG_RULESET = "release tags"
 _TAGS = {"TAGS_NO_UPDATE": "update", "TAGS_NO_DELETION": "deletion"}

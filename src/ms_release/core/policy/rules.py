@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ms_release.config import Config, Repo
-from ms_release.core import policy_branch as branch
-from ms_release.core import policy_home as home
-from ms_release.core import policy_wiring
-from ms_release.core.policy_base import AT_HOME, EVERYWHERE, Rule, Subject, Verdict, decided
-from ms_release.core.policy_facts import ADMINISTRATION, RepoFacts
+from ms_release.core.policy import branch, home, wiring
+from ms_release.core.policy.base import AT_HOME, EVERYWHERE, Rule, Subject, Verdict, decided
+from ms_release.core.policy.facts import ADMINISTRATION, RepoFacts
 
 SETTINGS = "repository settings"
 
@@ -63,7 +61,7 @@ RULES: tuple[Rule, ...] = (
     Rule("ENVIRONMENT_NO_BYPASS", "Do administrators wait, too?", AT_HOME, home.admin_bypass),
     Rule("ENVIRONMENT_BRANCHES", "Does only the home branch deploy to it?", AT_HOME, home.branches),
     Rule("ENVIRONMENT_WAIT_TIMER", "Does it wait long enough?", AT_HOME, home.wait_timer),
-    *policy_wiring.RULES,
+    *wiring.RULES,
 )
 """In the order in which they are told. BRANCH are those that together say that the branch is protected."""
 

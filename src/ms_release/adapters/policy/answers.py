@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import field
 
 from ms_release.adapters.answers_graph import Camel, PageInfo, convert
-from ms_release.core.policy_facts import Actor, Kind, Layer, RequiredCheck, TagRules
+from ms_release.core.policy.facts import Actor, Kind, Layer, RequiredCheck, TagRules
 from ms_release.errors import ForgeError
 
 _BYPASS = """bypassActors(first: 20) {

@@ -8,7 +8,7 @@ from typing import Any
 
 from ms_release.adapters.answers import Denied, Refused
 from ms_release.adapters.http import Client
-from ms_release.core.policy_edit import Bodies, Edit
+from ms_release.core.policy.edit import Bodies, Edit
 from ms_release.errors import BlockedError, CredentialError, OvertakenError, UnknownOutcomeError
 
 

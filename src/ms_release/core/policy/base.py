@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ms_release.config import Config, Product, Repo
 from ms_release.core.model import Outcome
-from ms_release.core.policy_facts import ADMINISTRATION, RepoFacts
+from ms_release.core.policy.facts import ADMINISTRATION, RepoFacts
 
 EVERYWHERE, AT_HOME = "every repository", "home repositories"
 

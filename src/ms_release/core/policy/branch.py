@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from ms_release.core.policy_base import Subject, Verdict, failed, passed, unknown
-from ms_release.core.policy_facts import ADMINISTRATION, ORGANISATION, Actor, Aspect, Layer, RequiredCheck
+from ms_release.core.policy.base import Subject, Verdict, failed, passed, unknown
+from ms_release.core.policy.facts import ADMINISTRATION, ORGANISATION, Actor, Aspect, Layer, RequiredCheck
 
 Holds = Callable[[Layer], bool]
 NOBODY = "nobody"

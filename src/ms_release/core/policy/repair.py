@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from ms_release.core.policy import BRANCH
-from ms_release.core.policy_base import Subject, Verdict
-from ms_release.core.policy_branch import carriers, is_exact, wanted_checks, wanted_pushers
-from ms_release.core.policy_drafts import ClassicDraft, Draft, RulesetDraft, let_past_in_pulls, new_ruleset
-from ms_release.core.policy_edit import (
+from ms_release.core.policy.base import Subject, Verdict
+from ms_release.core.policy.branch import carriers, is_exact, wanted_checks, wanted_pushers
+from ms_release.core.policy.drafts import ClassicDraft, Draft, RulesetDraft, let_past_in_pulls, new_ruleset
+from ms_release.core.policy.edit import (
     Bodies,
     Cannot,
     Edit,
@@ -22,7 +21,8 @@ from ms_release.core.policy_edit import (
     ruleset_path,
     who_path,
 )
-from ms_release.core.policy_facts import Layer
+from ms_release.core.policy.facts import Layer
+from ms_release.core.policy.rules import BRANCH
 
 BRANCH_RULESET, PUSH_RULESET = "release branch", "release pushes"
 

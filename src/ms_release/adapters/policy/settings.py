@@ -7,7 +7,7 @@ from msgspec import Struct
 from ms_release.adapters.answers import Denied, Refused
 from ms_release.adapters.http import Client
 from ms_release.adapters.urls import segment
-from ms_release.core.policy_facts import Actor, EnvironmentFacts
+from ms_release.core.policy.facts import Actor, EnvironmentFacts
 
 _ROLES = {1: "read", 2: "maintain", 3: "triage", 4: "write", 5: "admin"}
 

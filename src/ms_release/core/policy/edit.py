@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from ms_release.core.policy_base import Verdict
+from ms_release.core.policy.base import Verdict
 
 
 class Reason(Struct, frozen=True):

@@ -16,12 +16,12 @@ from msgspec.structs import replace
 from ms_release.adapters import answers_graph as graph
 from ms_release.adapters.answers import Denied, Graph, GraphError, Overloaded, Refused, about, moment
 from ms_release.adapters.http import Client
-from ms_release.adapters.policy_answers import classic_layer, ruleset_layers, tag_rules
-from ms_release.adapters.policy_settings import Settings, bypass_of, read_environments, read_immutable, read_settings
+from ms_release.adapters.policy.answers import classic_layer, ruleset_layers, tag_rules
+from ms_release.adapters.policy.settings import Settings, bypass_of, read_environments, read_immutable, read_settings
 from ms_release.adapters.queries import Query
 from ms_release.adapters.urls import segment
 from ms_release.config import Config, Repo
-from ms_release.core.policy_facts import Actor, Layer, RepoFacts
+from ms_release.core.policy.facts import Actor, Layer, RepoFacts
 from ms_release.core.workflow import FOLDER
 from ms_release.errors import ForgeError
 

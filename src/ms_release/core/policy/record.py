@@ -14,7 +14,7 @@ from ms_release.core import strict_json
 from ms_release.core.change import Change
 from ms_release.core.gates import AUDIT_PATH, AUDIT_SCHEMA
 from ms_release.core.model import File
-from ms_release.core.policy_base import Verdict
+from ms_release.core.policy.base import Verdict
 
 Verdicts = Mapping[str, tuple[Verdict, ...]]
 """Repository (`owner/name`) → what the rules say about it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ms_release.config import Product
-from ms_release.core.policy_base import Subject, Verdict, decided, failed, passed, unknown
-from ms_release.core.policy_facts import ACTIONS, ADMINISTRATION, ORGANISATION, EnvironmentFacts, TagRules
+from ms_release.core.policy.base import Subject, Verdict, decided, failed, passed, unknown
+from ms_release.core.policy.facts import ACTIONS, ADMINISTRATION, ORGANISATION, EnvironmentFacts, TagRules
 
 
 def tags_fixed(subject: Subject) -> Iterator[Verdict]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ms_release.core.policy_base import Subject, Verdict
-from ms_release.core.policy_edit import Bodies, Cannot, Repair, failing
-from ms_release.core.policy_repair import branch_paths, repair_branch
-from ms_release.core.policy_repair_home import repair_settings, setting_paths
+from ms_release.core.policy.base import Subject, Verdict
+from ms_release.core.policy.edit import Bodies, Cannot, Repair, failing
+from ms_release.core.policy.repair import branch_paths, repair_branch
+from ms_release.core.policy.repair_home import repair_settings, setting_paths
 from ms_release.errors import ForgeError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ms_release.core import wiring
-from ms_release.core.policy_base import EVERYWHERE, Judge, Rule, Subject, Verdict, passed, unknown
+from ms_release.core.policy.base import EVERYWHERE, Judge, Rule, Subject, Verdict, passed, unknown
 from ms_release.core.workflow import FOLDER
 
 CONTENTS = "contents: read"

@@ -1,0 +1,1 @@
+"""Reading and changing the settings of repositories that the policy is about."""
