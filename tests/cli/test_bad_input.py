@@ -308,7 +308,7 @@ def ended_badly(case: Case, says: str, typed: Typed, effects: int = 0) -> str:
     assert remedy.startswith("  ")
     assert len(remedy) > 8
     people = [line for line in command if line.startswith("  to ")]
-    assert not people or case.exit == 5, "a credential that is missing is somebody else's to give"
+    assert not people or case.exit == 5 or "this token" in cause, "a right that is missing is somebody else's to give"
     command = [line for line in command if line not in people]
     assert len(command) <= 1
     assert all(line.startswith("  next: ") for line in command)

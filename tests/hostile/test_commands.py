@@ -110,6 +110,29 @@ def test_files(kind: str, tmp_path: Path, tally: Callable[[str, int], None]) -> 
     tally("hostile samples: at the real command", len(samples))
 
 
+# ---- a workflow file that lies where a generated one should be
+
+WORKFLOWS = ("as it should be", "not UTF-8", "10 MB", "alias bomb", "an alias of itself", "one long text, often",
+             "deep lists", "key twice", "tag", "job name, bidi", "job name of lines", "hostile text")  # fmt: skip
+
+
+def test_workflow_files(tmp_path: Path, tally: Callable[[str, int], None]) -> None:
+    samples = chosen("workflow files", *WORKFLOWS)
+    for number, sample in enumerate(samples):
+        folder = tmp_path / str(number)
+        there = folder / ".github" / "workflows"
+        there.mkdir(parents=True)
+        (folder / CONFIG).write_text(TOML)
+        (folder / "pyproject.toml").write_text("[tool.ruff]\n[build-system]\n")
+        (there / "ci.yml").write_bytes(sample.data)
+        before = sorted(folder.rglob("*"))
+        ended = type_guarded(folder, {}, "wire", "--check", "--repo", "core")
+        # no text, or too large for a workflow: damaged; every other file is one that wire has not written
+        is_clean(ended, 2 if b"\xff" in sample.data or len(sample.data) > 1 << 20 else 3)
+        assert sorted(folder.rglob("*")) == before
+    tally("hostile samples: at the real command", len(samples))
+
+
 # ---- the bundle that `promote` is given
 
 
@@ -340,7 +363,8 @@ def test_words(word: str, tmp_path: Path, tally: Callable[[str, int], None]) -> 
 
 def test_the_classes_have_a_representative_here() -> None:
     """A class added to the corpus must come by here too."""
-    here = {*FILES, "archives", "release specs, schema 1", "release specs, schema 3", "ledger entries", "REST answers",
+    here = {*FILES, "archives", "workflow files", "release specs, schema 1", "release specs, schema 3",
+            "ledger entries", "REST answers",
             "GraphQL answers",
             "names of files, refs, tags, commits", "commit subjects and authors"}  # fmt: skip
     # Schema 2 is read by the same code as 1; a manifest is read by `verify` alone, of a release that is published.

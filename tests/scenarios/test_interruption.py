@@ -26,8 +26,8 @@ from scenarios.wire import JOB, Asked, Kill
 KILLS = ("before", "unanswered", "answered")
 WRITE_FAULTS = ("drop_before", "fail_before", "commit_then_502", "commit_then_drop", "truncate")
 READ_FAULTS = ("drop_before", "fail_before", "truncate")
-SHARES = {"plan": 2, "build": 8, "prepare": 3, "publish": 5, "approve": 6, "record": 4, "verify": 3}
-"""In how many tests the points of a phase are tried, so that processes can share them."""
+SHARES = {"plan": 3, "build": 20, "prepare": 5, "publish": 8, "approve": 10, "record": 6, "verify": 5}
+"""In how many tests the points of a phase are tried: so many that no process has to wait for another at the end."""
 POLLED = re.compile(r"/(actions/runs/\d+|check-runs)\Z")
 DOCUMENTED = {0, 3, 4, 6}
 MADE_ANEW = ("dispatch ", "review ", "update-asset ", "delete_asset ", "upload ")

@@ -17,7 +17,7 @@ SETTINGS = "repository settings"
 
 
 def auto_merge(subject: Subject) -> Iterator[Verdict]:
-    """Auto-merge brings in a head at a base that nobody saw (github-facts G15)."""
+    """Auto-merge brings in a head at a base that nobody saw."""
     wanted, seen = subject.config.policy.auto_merge, subject.facts.auto_merge
     on, off = ("allowed", "not allowed") if wanted else ("not allowed", "allowed")
     yield decided("AUTO_MERGE", None if seen is None else seen == wanted, (on, off, on), SETTINGS, "contents: read")
