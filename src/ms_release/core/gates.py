@@ -23,6 +23,8 @@ PROTECTION = frozenset({"HOME_PROTECTED", "ENVIRONMENT"})
 AUDIT_DAYS = 7
 AUDIT_PATH = "release/policy-audit.json"
 AUDIT_SCHEMA = "ms-policy-audit/v1"
+_REPAIR = "Let an administrator repair it: ms release policy apply."
+_RECORD = "Let an administrator type: ms release policy audit --record."
 
 
 class Subject(Struct, frozen=True):
@@ -179,7 +181,7 @@ def _home_protected(subject: Subject) -> Iterator[Finding]:
     ]
     if problems and not home.rules.complete:
         why = f"{home.branch}: this token sees no protection ({'; '.join(problems)})"
-        remedy = "Use a token that may push, or protect the branch (docs/runbook.md)."
+        remedy = "Use a token that may push, or let an administrator repair it: ms release policy apply."
         yield Finding("HOME_PROTECTED", home.slug, "UNKNOWN", why, remedy)
     elif problems:
         yield Finding(
@@ -187,7 +189,7 @@ def _home_protected(subject: Subject) -> Iterator[Finding]:
             home.slug,
             "FAIL",
             f"{home.branch}: {'; '.join(problems)}",
-            "Protect the branch (docs/runbook.md).",
+            _REPAIR,
         )
     elif home.rules.strict is None and not _audited(subject, "CHECKS_STRICT"):
         yield Finding(
@@ -195,7 +197,7 @@ def _home_protected(subject: Subject) -> Iterator[Finding]:
             home.slug,
             "UNKNOWN",
             "whether required checks are strict was not read",
-            "Run the policy audit as an administrator.",
+            _RECORD,
         )
     else:
         yield Finding("HOME_PROTECTED", home.slug, "PASS", f"{home.branch} is protected")
@@ -218,7 +220,7 @@ def _environment(subject: Subject) -> Iterator[Finding]:
         *(["administrators can bypass it"] if facts.can_admins_bypass else []),
     ]
     if problems:
-        yield Finding("ENVIRONMENT", name, "FAIL", "; ".join(problems), "Set it up as docs/runbook.md says.")
+        yield Finding("ENVIRONMENT", name, "FAIL", "; ".join(problems), _REPAIR)
     elif facts.branches is None:
         yield Finding(
             "ENVIRONMENT", name, "UNKNOWN", "which branches may deploy to it was not read", "Check read access."
@@ -229,7 +231,7 @@ def _environment(subject: Subject) -> Iterator[Finding]:
             name,
             "UNKNOWN",
             "whether administrators can bypass it was not read",
-            "Run the policy audit as an administrator.",
+            _RECORD,
         )
     else:
         yield Finding("ENVIRONMENT", name, "PASS", f"reviewed by {', '.join(facts.reviewers)}")
@@ -249,14 +251,17 @@ def _environment(subject: Subject) -> Iterator[Finding]:
 def _audit(subject: Subject) -> Iterator[Finding]:
     home = subject.facts.home
     record = read_audit(home.audit)
-    remedy = "An administrator runs the policy audit and merges its record."
     if record is None:
-        yield Finding("AUDIT", home.slug, "UNKNOWN", f"{AUDIT_PATH} is missing or unreadable", remedy)
+        yield Finding("AUDIT", home.slug, "UNKNOWN", f"{AUDIT_PATH} is missing or unreadable", _RECORD)
         return
     age = _age(record["audited_at"], subject.facts.now)
     if age < -timedelta(days=1):  # a day for an auditor's clock; beyond it the record would never grow old
         yield Finding(
-            "AUDIT", home.slug, "UNKNOWN", f"the audit record of {record['audited_at'][:10]} is from the future", remedy
+            "AUDIT",
+            home.slug,
+            "UNKNOWN",
+            f"the audit record of {record['audited_at'][:10]} is from the future",
+            _RECORD,
         )
     elif age > timedelta(days=AUDIT_DAYS):
         yield Finding(
@@ -264,14 +269,14 @@ def _audit(subject: Subject) -> Iterator[Finding]:
             home.slug,
             "FAIL",
             f"the audit record of {record['audited_at'][:10]} is older than {AUDIT_DAYS} days",
-            remedy,
+            _RECORD,
         )
     for slug in (home.slug, *(pin.slug for pin in subject.pins)):
         entries = record["repos"].get(slug)
         waived = [e["code"] for e in entries or () if e["outcome"] == "FAIL" and _is_waived(subject, slug, e["code"])]
         bad = [e for e in entries or () if e["outcome"] not in ("PASS", "NOT_APPLICABLE") and e["code"] not in waived]
         if not entries:
-            yield Finding("AUDIT", slug, "UNKNOWN", "the audit record does not mention it", remedy)
+            yield Finding("AUDIT", slug, "UNKNOWN", "the audit record does not mention it", _RECORD)
         elif bad:
             worst = next((e for e in bad if e["outcome"] != "UNKNOWN"), bad[0])
             outcome: Outcome = "UNKNOWN" if worst["outcome"] == "UNKNOWN" else "FAIL"
@@ -280,7 +285,7 @@ def _audit(subject: Subject) -> Iterator[Finding]:
                 slug,
                 outcome,
                 f"audited: {worst['code']} is {worst['outcome']}",
-                "Repair the setting, audit again.",
+                f"{_REPAIR} Then audit again, with --record.",
             )
         else:
             exempt = f"; waived: {', '.join(waived)}" if waived else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ms_release.config import Config, Product, Repo, parse
 from ms_release.core.escalation import ROUTES, role_name
+from ms_release.core.gates import AUDIT_DAYS
 from ms_release.core.sanitize import markdown
 from ms_release.errors import BlockedError, MsError, UsageError
 
@@ -156,7 +157,6 @@ Every ending says what was done and what was not, who acts, and the next command
 played through by a test, up to the release that comes out after all.
 """
 
-
 CALLS = """\
 What the operator cannot settle alone is said at the end of a command, stands under `escalations` in its JSON, and with
 `--open-issue` becomes one issue in the home repository. A fact that could not be read is a permission that is missing.
@@ -198,8 +198,9 @@ def _rules(config: Config) -> str:
 
 1. Nobody merges untested code: everybody goes through pull requests, maintainers and administrators too.
 2. A branch that releases are made from is protected: required checks on the newest base, a pull request, conversations
-   resolved, no force push, no deletion, administrators included. Before each release this is looked at for
-   {homes}.
+   resolved, no force push, no deletion, administrators included. `ms release policy audit` holds every repository to
+   it, and `ms release policy apply` repairs what does not hold. A release reads the record of the last audit, at most
+   {AUDIT_DAYS} days old, and looks at {homes} itself.
 3. No approval, no publication: stable and beta alike. Whoever planned, opened, merged or started a release does not
    approve it.
 4. Built once: what is published are the bytes of candidates, never of a fresh build.
@@ -249,11 +250,10 @@ def _everyday(config: Config) -> str:
    ms release candidate list --product {_word(product.id)}
    ```
 
-4. Where every product stands, who acts next and what to type:
-
-   ```sh
-   ms release status
-   ```
+4. Where every product stands, who acts next and what to type: `ms release status`.
+5. Whether a release would go through, before anything is written: `ms release preflight`.
+6. Every {AUDIT_DAYS} days at the latest an administrator types `ms release policy audit --record`, or a workflow does
+   that `ms release wire` writes.
 """
 
 
