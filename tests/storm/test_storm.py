@@ -15,7 +15,7 @@ from scenarios.stage import Saved
 from storm.episode import play, requests
 from storm.script import STARTS, write
 
-EPISODES = range(100, 120 if RUN_ALL else 103)
+EPISODES = range(100, 108 if RUN_ALL else 103)
 
 
 @pytest.fixture(scope="session")
