@@ -13,8 +13,8 @@ from typing import Any
 from ms_release.adapters.http import Client
 from ms_release.adapters.policy.read import PolicyReader, PolicySeen
 from ms_release.adapters.policy.write import PolicyWriter
-from ms_release.cli.policy import Audited
 from ms_release.cli.policy_apply import plan
+from ms_release.cli.policy_audit import Audited
 from ms_release.config import Config, parse
 from ms_release.core.policy.edit import Repair
 from ms_release.core.policy.rules import judge

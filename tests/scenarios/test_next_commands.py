@@ -655,7 +655,7 @@ def test_workflows_by_typing_what_is_said(opened: Open) -> None:
 
 
 @types(
-    "cli/policy:ending#1", "cli/policy:ending#2", "cli/policy_apply:run", "cli/policy_apply:_ending#1",
+    "cli/policy_audit:ending#1", "cli/policy_audit:ending#2", "cli/policy_apply:run", "cli/policy_apply:_ending#1",
     "cli/policy_apply:_ending#2", "cli/policy_apply:_confirm#1", "cli/policy_apply:_confirm#2",
 )  # fmt: skip
 def test_protections_that_are_repaired(opened: Open) -> None:
@@ -666,8 +666,8 @@ def test_protections_that_are_repaired(opened: Open) -> None:
     blind = stage.type("alice", "policy", "audit")
     assert blind.exit == 5
     stage.store.put("environment", place, {**found, "can_admins_bypass": True}, HOME)
-    seen = follow(stage, "dana", "cli/policy:ending#1", blind)
-    repair = told_by("cli/policy:ending#2", seen)
+    seen = follow(stage, "dana", "cli/policy_audit:ending#1", blind)
+    repair = told_by("cli/policy_audit:ending#2", seen)
     assert at_a_terminal(stage, "dana", repair, "no") == 2
     # what stands on that terminal is the same command: typed with its answer
     assert sites()["cli/policy_apply:_confirm#2"].made(

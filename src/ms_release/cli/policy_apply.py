@@ -11,7 +11,7 @@ from ms_release.errors import BlockedError, CredentialError, UsageError
 
 if TYPE_CHECKING:
     from ms_release.adapters.policy.write import PolicyWriter
-    from ms_release.cli.policy import Audited
+    from ms_release.cli.policy_audit import Audited
     from ms_release.config import Config
     from ms_release.core.policy.edit import Cannot, Edit, Repair
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def run(settings: Settings, names: tuple[str, ...], *, yes: bool) -> None:
     """Repair what this token may. Raises BlockedError for drift left, CredentialError where all of it needs rights."""
     from ms_release.adapters.policy.write import PolicyWriter
-    from ms_release.cli.policy import look
+    from ms_release.cli.policy_audit import look
     from ms_release.render.policy import audit_text, repair_text
 
     _, config = load_config(settings.config_file)

@@ -9,13 +9,14 @@ from ms_release.errors import CredentialError, UsageError, WaitingError
 
 if TYPE_CHECKING:
     from ms_release.adapters.http import Client
-    from ms_release.cli.policy import Audited
+    from ms_release.adapters.policy.read import PolicySeen
     from ms_release.config import Config
     from ms_release.core.action import Next
     from ms_release.core.observation import Observation
+    from ms_release.core.policy.record import Verdicts
 
 
-def bring(settings: Settings, config: Config, client: Client, audited: Audited) -> dict[str, Any]:
+def bring(settings: Settings, config: Config, client: Client, seen: PolicySeen, verdicts: Verdicts) -> dict[str, Any]:
     """Bring the record in and wait for its checks; what was done, for `--json`.
 
     Raises UsageError when not all repositories were audited, WaitingError where a maintainer must merge it, and
@@ -29,10 +30,10 @@ def bring(settings: Settings, config: Config, client: Client, audited: Audited) 
     from ms_release.core.policy.record import record, record_change
     from ms_release.operate import Operation
 
-    if len(audited.verdicts) < len(config.repos):
+    if len(verdicts) < len(config.repos):
         raise UsageError("a record is of all repositories", remedy="Name none.")
-    file = record(audited.verdicts, audited.seen.now, audited.seen.viewer)
-    change = record_change(config, file, audited.seen.now)
+    file = record(verdicts, seen.now, seen.viewer)
+    change = record_change(config, file, seen.now)
 
     merging = ""
 
