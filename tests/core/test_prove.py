@@ -32,7 +32,8 @@ def attempts(*exits: int | None) -> list[Attempt]:
         ((1,), "red", 1, "test-1.log"),
         ((2, 1), "red", 2, "test-1.log"),
         ((0, 1, 0), "flaky", 1, "test-2.log"),
-        ((0, None), "green", 0, "test-1.log"),
+        ((0, None), "stopped", 0, "test-1.log"),
+        ((1, None), "red", 1, "test-1.log"),
         ((None, None), "stopped", 0, ""),
         ((), "stopped", 0, ""),
     ],
@@ -40,9 +41,11 @@ def attempts(*exits: int | None) -> list[Attempt]:
 def test_the_verdict_on_a_gate(exits: tuple[int | None, ...], verdict: str, failed: int, log: str) -> None:
     (proof,) = prove(["test"], attempts(*exits))
     assert (proof.verdict, proof.failed, proof.log) == (verdict, failed, log)
-    assert [f.code for f in findings("core", "abc1234", [proof])] == {"red": ["GATE"], "flaky": ["FLAKY"]}.get(
-        verdict, []
-    )
+    assert [f.code for f in findings("core", "abc1234", [proof])] == {
+        "red": ["GATE"],
+        "flaky": ["FLAKY"],
+        "stopped": ["GATE"],
+    }.get(verdict, [])
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=12))

@@ -185,9 +185,16 @@ def _run_there(bench: Bench, asked: dict[str, Any]) -> list[Attempt]:
         run_id = remote_proof.start(client, slug, WORKFLOW, branch)
         bench.output.say(f"started {WORKFLOW} of {slug} on {branch}: run {run_id}")
         run = remote_proof.await_end(client, slug, run_id, Clock(), bench.output.wait)
+        if number > 1 and run.head_sha != bench.sha:
+            raise BlockedError(
+                f"{branch} moved to {run.head_sha[:7]} while {bench.at} was proven",
+                remedy="Prove a branch that stands still.",
+            )
         bench.sha = run.head_sha
         ended += remote_proof.attempts(client, slug, run_id, number, Path(LOGS))
         bench.output.say(f"run {run_id} ended with {run.conclusion}: {run.url}")
+        if run.conclusion != "success" and all(attempt.exit != 1 for attempt in ended if attempt.number == number):
+            ended.append(Attempt(WORKFLOW, number, None, 0.0, ""))  # it ended otherwise than by a red job
         if asked["fail_fast"] and run.conclusion != "success":
             break
     return ended

@@ -58,22 +58,24 @@ class Proof(Struct, frozen=True):
 
 
 def prove(gates: Iterable[str], attempts: Sequence[Attempt]) -> tuple[Proof, ...]:
-    """The verdict on each gate, in the order of the gates. One of which no attempt came to its end was stopped."""
-    return tuple(_proof(gate, [a for a in attempts if a.gate == gate and a.exit is not None]) for gate in gates)
+    """The verdict on each gate, in the order of the gates. A green one of which an attempt was ended was stopped."""
+    return tuple(_proof(gate, [a for a in attempts if a.gate == gate]) for gate in gates)
 
 
-def _proof(gate: str, ended: list[Attempt]) -> Proof:
+def _proof(gate: str, begun: list[Attempt]) -> Proof:
+    ended = [attempt for attempt in begun if attempt.exit is not None]
     if not ended:
         return Proof(gate, "stopped", 0, 0, 0.0)
     bad = [attempt for attempt in ended if attempt.exit]
-    verdict: Verdict = "green" if not bad else "red" if len(bad) == len(ended) else "flaky"
+    green: Verdict = "green" if len(ended) == len(begun) else "stopped"
+    verdict: Verdict = green if not bad else "red" if len(bad) == len(ended) else "flaky"
     shown = bad[0] if bad else ended[-1]
     return Proof(gate, verdict, len(bad), len(ended), sum(a.seconds for a in ended), shown.log)
 
 
 def findings(repo: str, at: str, proofs: Iterable[Proof]) -> tuple[Finding, ...]:
-    """What forbids to call the commit `at` proven: a gate that is red, and one that is not the same every time."""
-    return tuple(_finding(repo, at, proof) for proof in proofs if proof.verdict in ("red", "flaky"))
+    """What forbids to call the commit `at` proven: a gate that is red, not always the same, or came to no end."""
+    return tuple(_finding(repo, at, proof) for proof in proofs if proof.verdict != "green")
 
 
 def _finding(repo: str, at: str, proof: Proof) -> Finding:
@@ -81,6 +83,8 @@ def _finding(repo: str, at: str, proof: Proof) -> Finding:
     if proof.verdict == "flaky":
         message = f"failed in {proof.failed} of {proof.attempts} attempts at {at}"
         return Finding("FLAKY", where, "FAIL", message, "Find out what differs between the attempts.")
+    if proof.verdict == "stopped":
+        return Finding("GATE", where, "UNKNOWN", f"came to no end at {at}", "Run it again.")
     return Finding("GATE", where, "FAIL", f"failed at {at}", f"Read {proof.log}, and mend it by a pull request.")
 
 

@@ -22,6 +22,7 @@ from ms_release.core.wiring_jobs import (
     caches,
     fetches_code,
     is_pinned,
+    named_secrets,
     secrets_of,
     signing_secrets,
     unsafe_expressions,
@@ -38,7 +39,14 @@ _DERIVES = re.compile(
     r"|\bage-keygen\b[^\n|;&]* -y\b|\bSigningKey\([^\n]*\)\.verify_key|\bderive[_-]?(?:public|verif)"
 )
 _PUBLIC_NAME = re.compile(r"(?:^|_)(?:PK|PUB|PUBKEY|PUBLIC|VERIFY|VERIFICATION)(?:_|$)", re.IGNORECASE)
-_HEAD = re.compile(r"github\.(?:head_ref|event\.pull_request\.(?:head|merge_commit_sha)|event\.workflow_run\.head)")
+_PART = r"(?:\.|\[\s*['\"])"
+_HEAD = re.compile(
+    rf"github{_PART}(?:head_ref|event['\"\]]*{_PART}(?:pull_request['\"\]]*{_PART}(?:head|merge_commit_sha)"
+    rf"|workflow_run['\"\]]*{_PART}head))",
+    re.IGNORECASE,
+)
+_STRANGERS = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
+"""Events that strangers cause and whose jobs have the rights of the repository."""
 
 
 class Role(Struct, frozen=True):
@@ -216,6 +224,7 @@ def _secrets(look: Look) -> Iterator[Problem]:
         names = secrets_of(job)
         foreign = [step.uses for step in job.steps if step.uses and action_of(step.uses) not in TRUSTED]
         foreign += [job.uses] if job.uses else []
+        foreign += [f"the image {image}" for image in job.images]
         if names and foreign:
             yield (
                 f"job {job.key} has {min(names)} and runs {foreign[0][:80]}",
@@ -230,9 +239,10 @@ def _environment(look: Look) -> Iterator[Problem]:
     if all(job.environment != wanted for job in look.workflow.jobs):
         yield f"no job has the environment {wanted}: nobody is asked", remedy
     for job in look.workflow.jobs:
-        guarded = signing_secrets(job) or writes(job, look.workflow) & {"contents", "packages", "*"}
-        if guarded and not job.environment:
-            yield f"job {job.key} can publish, and has no environment", remedy
+        guarded = signing_secrets(job) or writes(job, look.workflow) & {"contents", "packages", "id-token", "*"}
+        if guarded and job.environment != wanted:
+            behind = f"stands behind {job.environment[:80]}" if job.environment else "has no environment"
+            yield f"job {job.key} can publish, and {behind}", remedy
 
 
 def _environment_name(look: Look) -> Iterator[Problem]:
@@ -272,7 +282,7 @@ def _verify_key(look: Look) -> Iterator[Problem]:
             if found := _DERIVES.search(step.run):
                 yield f"job {job.key} makes the public key from {min(names)} ({found[0][:40]})", remedy
             for name, value in {**look.workflow.env, **job.env, **step.env}.items():
-                if _PUBLIC_NAME.search(name) and any(f"secrets.{secret}" in value for secret in names):
+                if _PUBLIC_NAME.search(name) and named_secrets(value) & names:
                     yield f"job {job.key}: {name[:80]} is a secret that also signs", remedy
 
 
@@ -301,11 +311,12 @@ def _permissions(look: Look) -> Iterator[Problem]:
 
 def _target(look: Look) -> Iterator[Problem]:
     """Code of a stranger with the rights of the repository (nx 2025-08, TanStack 2026-05)."""
-    if not look.workflow.triggers.keys() & {"pull_request_target", "workflow_run"}:
+    if not look.workflow.triggers.keys() & _STRANGERS:
         return
     for job in look.workflow.jobs:
         for step in job.steps:
-            taken = "\n".join([step.run, *step.inputs.values(), *step.env.values()])
+            around = (look.workflow.env, job.env, step.env, step.inputs)
+            taken = "\n".join([step.run, *(value for each in around for value in each.values())])
             if _HEAD.search(taken) or "refs/pull/" in taken or re.search(r"\bgh pr checkout\b", taken):
                 yield (
                     f"job {job.key} fetches the head of a pull request with the rights of this repository",

@@ -16,8 +16,9 @@ TRUSTED = frozenset(
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
-_SECRET = re.compile(r"\bsecrets\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*['\"]([A-Za-z_]\w*)['\"]\s*\])")
-_EVERY_SECRET = re.compile(r"toJSON\(\s*secrets\s*\)|\bsecrets\s*\[\s*[^'\"\s]", re.IGNORECASE)
+# Expressions do not care about capital letters, and the forge keeps the names of secrets in them.
+_SECRET = re.compile(r"\bsecrets\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*['\"]([A-Za-z_]\w*)['\"]\s*\])", re.IGNORECASE)
+_EVERY_SECRET = re.compile(r"\(\s*secrets\s*[,)]|\bsecrets\s*(?:\[\s*[^'\"\s]|\.\s*\*)", re.IGNORECASE)
 _SIGNS = re.compile(
     r"MS_(?:MANIFEST|CANDIDATE)_KEY|(?:^|_)(?:SK|SIGN|SIGNING|PRIVATE|SEED|GPG|PGP)(?:_|$)", re.IGNORECASE
 )
@@ -27,11 +28,11 @@ _SAFE = re.compile(
     r"|server_url|api_url|graphql_url|action_path|job|actor_id|event\.(?:number|pull_request\.number))"
     r"|runner\.\w+|job\.status|strategy\.job-(?:index|total))"
 )
+# Any call of these, wherever flags stand, but for the one that publishes.
 _FETCHES = re.compile(
-    r"\b(?:npm (?:ci|install|i|exec|run)|npx|pnpm (?:install|i|add|dlx|run|exec)|yarn(?: install| add| dlx)?"
-    r"|(?:python3? -m )?pip3? (?:install|download|wheel)|pipx|uvx|uv (?:sync|run|pip)|cargo (?:install|build|run)"
-    r"|go (?:install|run|get)|gem install|bundle|apt(?:-get)? install|brew install|docker (?:run|pull)"
-    r"|(?:curl|wget)\b[^\n]*\|\s*(?:sudo )?(?:ba|z)?sh)\b"
+    r"(?<![\w./-])(?:(?:npm|npx|pnpm|pnpx|yarn|pip3?|pipx|uvx?|cargo|gem|bundle|brew|apt|apt-get|curl|wget)"
+    r"(?![\w./-])(?!(?:\s+-\S+)*\s+(?:publish|stage|push)\b)"
+    r"|(?:go|docker)(?=(?:\s+-\S+)*\s+(?:install|run|get|pull)\b))(?:[ \t]+[\w-]+)?"
 )
 # Input of an action that switches its cache on, and the words that leave it off; * = on unless switched off.
 _CACHING = {
@@ -45,12 +46,12 @@ _CACHING = {
     "astral-sh/setup-uv": ("enable-cache", {"false"}),
     "gradle/actions/setup-gradle": ("cache-disabled", set[str]()),
 }
-_CACHES = frozenset({"actions/cache", "actions/cache/restore", "Swatinem/rust-cache", "mozilla-actions/sccache-action"})
+_CACHES = frozenset({"actions/cache", "actions/cache/restore", "swatinem/rust-cache", "mozilla-actions/sccache-action"})
 
 
 def action_of(uses: str) -> str:
-    """`owner/name[/path]` of a `uses:` text, without its version."""
-    return uses.partition("@")[0]
+    """`owner/name[/path]` of a `uses:` text, without its version and in small letters: the forge ignores their case."""
+    return uses.partition("@")[0].casefold()
 
 
 def is_pinned(uses: str, *, image: bool = False) -> bool:
@@ -66,9 +67,14 @@ def writes(job: Job, workflow: Workflow) -> frozenset[str]:
     return frozenset(name for name, level in (said or {}).items() if level == "write")
 
 
+def named_secrets(text: str) -> frozenset[str]:
+    """The names of the secrets in a text, as the forge keeps them: in capital letters."""
+    return frozenset((first or second).upper() for first, second in _SECRET.findall(text))
+
+
 def secrets_of(job: Job) -> frozenset[str]:
     """The names of the secrets that a job mentions, but for its own token; "*" when it takes all of them."""
-    names = {first or second for first, second in _SECRET.findall(job.text)}
+    names = named_secrets(job.text)
     every = bool(_EVERY_SECRET.search(job.text)) or (bool(job.uses) and "inherit" in job.text.split("\n"))
     return frozenset(names - {"GITHUB_TOKEN"} | ({"*"} if every else set()))
 
@@ -102,6 +108,8 @@ def _restores(step: Step) -> bool:
         return True
     if action not in _CACHING:
         return False
+    if action == "actions/setup-node" and step.inputs.get("package-manager-cache") != "false":
+        return True  # it caches by itself since version 5
     name, off = _CACHING[action]
     value = step.inputs.get(name, "")
     return value != "true" if name == "cache-disabled" else value not in off
