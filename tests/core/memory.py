@@ -201,8 +201,7 @@ class MemoryForge:
         assert change.pull is not None
         assert change.pull.merge_commit is not None
         made = released(self.goal, prepared(self.goal)).home.releases[0]
-        digest, seal = self.goal.file.digest, run.title.rpartition(" ")[2]
-        made = replace(made, body=train.release_marker(digest, seal))
+        made = replace(made, body=train.release_body(self.goal, run.title.rpartition(" ")[2]))
         small = {
             n: b for n, b in dist(self.goal).items() if n in ("manifest.json", "manifest.json.sig", "checksums.txt")
         }

@@ -134,6 +134,7 @@ def test_bypass_counts_as_audited_only_where_it_passed() -> None:
         (("studio/core", "2026-01-10"), "FAIL", "PASS"),
         (("*", "2026-01-10"), "FAIL", "PASS"),
         (("loader", "2026-01-10"), "FAIL", "FAIL"),
+        (("release", "2026-01-10"), "FAIL", "FAIL"),
         (("core", "2026-01-09"), "FAIL", "FAIL"),
         (("core", "2026-01-10"), "UNKNOWN", "UNKNOWN"),
     ],
@@ -150,3 +151,14 @@ def test_what_the_audit_found_is_waived_by_the_configuration(
     found = [f for f in evaluate(replace(about, config=config)) if (f.code, f.subject) == ("AUDIT", "studio/core")]
     assert [f.outcome for f in found] == [outcome]
     assert ("waived: NO_DELETION" in found[0].message) == (outcome == "PASS")
+
+
+def test_a_waiver_of_an_environment_covers_what_was_found_at_its_home() -> None:
+    about = home(audit=audit(distribution=[{"code": "SELF_APPROVAL", "outcome": "FAIL"}]))
+    found = evaluate(replace(about, config=with_waivers(SELF)))
+    told = {f.subject: f.message for f in found if (f.code, f.outcome) == ("AUDIT", "PASS")}
+    assert told == {
+        "studio/distribution": "audited on 2026-01-09; waived: SELF_APPROVAL",
+        "studio/loader": "audited on 2026-01-09",
+        "studio/core": "audited on 2026-01-09",
+    }

@@ -65,6 +65,7 @@ def test_the_entry_says_what_was_published_by_whom() -> None:
         "product",
         "tag",
         "commit",
+        "release_id",
         "plan",
         "seal",
         "run_id",

@@ -159,7 +159,7 @@ BAD = [
      KEY + "          MS_VERIFY_KEY: ${{ secrets['MS_MANIFEST_KEY'] }}\n", "MS_VERIFY_KEY is a secret"),
     ("WIRE_THIRD_PARTY", "publish.yml", LAST,
      "        run: pnpm -C .sentinel install && ms-release content promote", "“pnpm -C”"),
-    ("WIRE_THIRD_PARTY", "publish.yml", LAST, "        run: npm  --silent ci; ms-release content promote", "“npm --silent”"),
+    ("WIRE_THIRD_PARTY", "publish.yml", LAST, "        run: npm  --silent ci; ms-release content promote", "“npm --si"),
     ("WIRE_THIRD_PARTY", "publish.yml", LAST, "        run: sh -c \"$(curl x)\"; ms-release content promote", "“curl"),
     ("WIRE_THIRD_PARTY", "publish.yml", LAST, "        run: npm publish && ms-release content promote", None),
     ("WIRE_TARGET", "ci.yml", f"  pull_request:\n@@{BUILD}",

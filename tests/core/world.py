@@ -312,7 +312,7 @@ def asset(name: str, size: int, sha256: str, id: int = 1) -> Asset:
 def released(goal: Train, facts: Observation) -> Observation:
     """Published as planned, by an approved run, and not recorded yet."""
     assets = tuple(asset(f.name, f.size, f.sha256, 10 + i) for i, f in enumerate(dist_files(goal)))
-    body = f"Notes\n\n{train.release_marker(goal.file.digest, seal_of(goal, facts))}\n"
+    body = train.release_body(goal, seal_of(goal, facts))
     release = Release(77, goal.plan.tag, False, goal.plan.prerelease, assets, body, NOW)
     small = {n: b for n, b in dist(goal).items() if n in ("manifest.json", "manifest.json.sig", "checksums.txt")}
     facts = facts.with_home(

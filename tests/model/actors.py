@@ -248,7 +248,7 @@ class Promoting:
         for problem in decisions.check_approvals(merged.goal, facts, run):
             raise BlockedError(problem)
         files = {**dist.files, "manifest.json.sig": b"signature of " + dist.files["manifest.json"]}
-        body = f"Notes\n{train.release_marker(merged.goal.file.digest, seal)}\n"
+        body = train.release_body(merged.goal, seal)
         listed = tuple(DistFile(name, len(data), _sha256(data)) for name, data in sorted(files.items()))
         self.publishing, self.goal, self.sealed = publishing, merged.goal, dict(dist.sealed)
         self.promotion = Promotion(merged.goal, merged.release_commit, seal, body, listed)

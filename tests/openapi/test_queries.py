@@ -91,6 +91,7 @@ SHA = "a" * 40
 PARTS: dict[str, tuple[Any, ...]] = {
     "file_of": ("x", "main:a.txt"),
     "folder_of": ("x", "main:a"),
+    "newest_change": ("x", "main", "a.txt"),
     "component": ("main",),
     "pinned": ("main", SHA),
     "one_commit": ("x", "main", SHA),

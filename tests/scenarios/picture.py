@@ -12,7 +12,7 @@ from scenarios.stage import COMPONENTS, HOME, Stage
 
 REPOS = (HOME, *(f"midi-studio/{name}" for name in COMPONENTS))
 # Set by the moment at which the release commit was made, and what follows from it.
-_MOMENT = {"created_at", "run_id", "commit", "seal"}
+_MOMENT = {"created_at", "run_id", "commit", "seal", "release_id"}
 _DATED = {"manifest.json", "manifest.json.sig", "checksums.txt"}
 
 

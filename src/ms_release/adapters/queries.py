@@ -118,6 +118,12 @@ def folder_of(query: Query, alias: str, expression: str) -> str:
     return f"{alias}: object(expression: {query.value(expression)}) {{ ... on Tree {{ entries {{ name }} }} }}"
 
 
+def newest_change(query: Query, alias: str, expression: str, path: str) -> str:
+    """The newest commit before and at a commit that changed a path."""
+    commit = f"history(first: 1, path: {query.value(path)}) {{ nodes {{ oid committedDate author {{ name }} }} }}"
+    return f"{alias}: object(expression: {query.value(expression)}) {{ ... on Commit {{ {commit} }} }}"
+
+
 def component(query: Query, branch: str) -> str:
     """A component: the newest commits of its branch, 20 with their checks, 100 in all, and its newest releases.
 

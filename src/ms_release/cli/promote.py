@@ -36,6 +36,7 @@ def promote(settings: Settings, tag: str, plan_digest: str, seal: str, directory
     """
     from ms_release.cli.checkout import read_merged
     from ms_release.core.promote import Promotion, next_promote
+    from ms_release.core.train import release_body
     from ms_release.operate import Operation
 
     session = Session(settings, "content")
@@ -45,7 +46,7 @@ def promote(settings: Settings, tag: str, plan_digest: str, seal: str, directory
     reader = session.reader
     _check_approval(merged, reader, seal)
     _sign(session, dist)
-    promotion = Promotion(merged.goal, merged.release_commit, seal, _body(merged, seal), _files(dist))
+    promotion = Promotion(merged.goal, merged.release_commit, seal, release_body(merged.goal, seal), _files(dist))
     operation = Operation(_Sight(reader, promotion), session.writer(dist), session.clock, session.output)
     done = operation.run(lambda facts: next_promote(promotion, facts), watch=False)
     settings.output.data(done.message)
@@ -132,14 +133,6 @@ def _sign(session: Session, dist: Path) -> None:
             remedy="Compare MS_MANIFEST_KEY with manifest_key in the configuration.",
         )
     (dist / SIGNATURE).write_text(sign(seed, (dist / MANIFEST).read_bytes()))
-
-
-def _body(merged: Merged, seal: str) -> str:
-    from ms_release.core.train import release_marker, render_notes
-
-    goal = merged.goal
-    marker = release_marker(goal.file.digest, seal)
-    return f"{render_notes(goal.plan).decode()}\n---\nplan `{goal.file.digest}`\nseal `{seal}`\n{marker}\n"
 
 
 def _files(dist: Path) -> tuple[DistFile, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ms_release.cli.common import Session, Settings, standard_options
 
 if TYPE_CHECKING:
-    from ms_release.core.observation import Observation, Release
+    from ms_release.core.audit import Trace
+    from ms_release.core.observation import Home, Observation, Release
     from ms_release.core.train import Train
     from ms_release.errors import WaitingError
 
@@ -32,17 +34,18 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
       ms release content verify v1.2.0
       ms release content verify --all
     """
+    from ms_release.core.audit import audit
     from ms_release.errors import IntegrityError
 
     session = Session(settings, "content")
-    tags = _tags(session, tag, every)
-    results = {each: _verify(session, each) for each in tags}
-    for each, (problems, count) in results.items():
-        settings.output.data(
-            f"{each}: "
-            + ("; ".join(problems) if problems else f"{count} files are what was planned, approved and recorded")
-        )
-    rows = [{"tag": each, "problems": problems, "files": count} for each, (problems, count) in results.items()]
+    home, entries = _read_ledger(session)
+    recorded = audit(home, entries)
+    results: dict[str, tuple[list[str], int]] = {}
+    for each in _tags(home, recorded, tag, every):
+        results[each] = _verify(session, each, home, recorded.get(each, ()))
+    rows = [_row(session, home, each, *result) for each, result in results.items()]
+    for row in rows:
+        settings.output.data(_told(row))
     if bad := [each for each, (problems, _) in results.items() if problems]:
         settings.output.hold({"releases": rows})
         if all(results[each][0] == [UNRECORDED] for each in bad):
@@ -57,6 +60,39 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
     settings.output.document({"releases": rows})
 
 
+def _read_ledger(session: Session) -> tuple[Home, dict[str, str]]:
+    """The home repository, and every ledger entry in it by tag."""
+    from ms_release.core.plan import ledger_path
+
+    facts = session.reader.look_at_home(session.config, session.product)
+    paths = {ledger_path(tag): tag for tag in facts.home.ledger}
+    texts = session.reader.add_texts(facts, tuple(paths)).home.texts
+    return facts.home, {tag: texts[path] for path, tag in paths.items() if path in texts}
+
+
+def _row(session: Session, home: Home, tag: str, problems: list[str], count: int) -> dict[str, Any]:
+    """What is told of one release; where something is wrong, also who changed what, as far as the forge knows."""
+    from ms_release.adapters import traces
+    from ms_release.core.plan import ledger_path
+
+    found: list[Trace] = []
+    if problems and problems != [UNRECORDED]:
+        found += traces.of_file(session.client, home, ledger_path(tag))
+        for release in home.releases:
+            if release.tag == tag and not release.draft:
+                found += traces.of_release(session.client, home, release.id)
+    listed = [{"what": t.what, "when": t.when, "who": t.who} for t in found]
+    return {"tag": tag, "problems": problems, "files": count, "traces": listed}
+
+
+def _told(row: dict[str, Any]) -> str:
+    if not row["problems"]:
+        return f"{row['tag']}: {row['files']} files are what was planned, approved and recorded"
+    lines = [f"{row['tag']}: " + "; ".join(row["problems"])]
+    lines += [f"  {t['what']}: {t['when']}" + (f", by {t['who']}" if t["who"] else "") for t in row["traces"]]
+    return "\n".join(lines)
+
+
 def _unrecorded(session: Session, tag: str) -> WaitingError:
     """The release is as planned; only its evidence is still on its way."""
     from ms_release.errors import WaitingError
@@ -69,27 +105,30 @@ def _unrecorded(session: Session, tag: str) -> WaitingError:
     )
 
 
-def _tags(session: Session, tag: str | None, every: bool) -> tuple[str, ...]:
-    from ms_release.core.version import parse_tag
+def _tags(home: Home, recorded: Mapping[str, tuple[str, ...]], tag: str | None, every: bool) -> tuple[str, ...]:
+    """The releases that are looked at, lowest version first: those that were published here, or are recorded."""
+    from ms_release.core.audit import in_order
     from ms_release.errors import UsageError
 
     if tag is not None:
         return (tag,)
-    facts = session.reader.look_at_home(session.config, session.product)
-    published = {r.tag for r in facts.home.releases if not r.draft}
-    planned = sorted(v for v in map(parse_tag, facts.home.plans) if v and v.tag in published)
+    published = {r.tag for r in home.releases if not r.draft}
+    planned = in_order({*(published & set(home.plans)), *recorded})
     if not planned:
         raise UsageError("nothing is published yet", remedy="See what stands.", next_command="ms release status")
-    return tuple(v.tag for v in planned) if every else (planned[-1].tag,)
+    return planned if every else (planned[-1],)
 
 
-def _verify(session: Session, tag: str) -> tuple[list[str], int]:
+def _verify(session: Session, tag: str, home: Home, recorded: tuple[str, ...]) -> tuple[list[str], int]:
+    """The problems of one release, and how many files it has; `recorded` are those that the ledger tells of it."""
     from ms_release.cli.approve import read_train
     from ms_release.core.action import Ask
     from ms_release.core.publish import published
     from ms_release.core.verify import compare_release
     from ms_release.errors import UsageError
 
+    if recorded and not any(r.tag == tag and not r.draft for r in home.releases):
+        return list(recorded), 0
     goal = read_train(session, tag)
     facts = session.reader.look(goal)
     if published(goal, facts) is None:
@@ -98,13 +137,16 @@ def _verify(session: Session, tag: str) -> tuple[list[str], int]:
         facts = session.reader.answer(facts, goal, Ask(what))
     released = published(goal, facts)
     assert released is not None
-    problems = list(compare_release(goal, facts, released))
-    problems += _compare_ledger(session, goal, facts, released)
+    problems = [*recorded, *compare_release(goal, facts, released)]
+    ledger = _compare_ledger(session, goal, facts, released)
+    if not (recorded and ledger == [UNRECORDED]):  # the audit has said already that it was there
+        problems += ledger
     problems += _compare_bytes(session, goal, released)
     return problems, len(released.assets)
 
 
 def _compare_ledger(session: Session, goal: Train, facts: Observation, released: Release) -> list[str]:
+    from ms_release.core.audit import compare_entry
     from ms_release.core.ledger import make_entry
     from ms_release.core.plan import ledger_path
 
@@ -115,10 +157,13 @@ def _compare_ledger(session: Session, goal: Train, facts: Observation, released:
     if not isinstance(entry, bytes) and all(run.status == "completed" for run in ours):
         return [entry.cause]
     if recorded is None:
+        pull = facts.evidence_change.pull if facts.evidence_change else None
+        if pull is not None and pull.state == "MERGED":
+            return [f"its ledger entry was taken away after #{pull.number} had brought it"]
         return [UNRECORDED]
     if not isinstance(entry, bytes):
         return [entry.cause]
-    return [] if recorded.encode() == entry else ["its ledger entry says something else than the forge"]
+    return [problem] if (problem := compare_entry(recorded, entry)) else []
 
 
 def _compare_bytes(session: Session, goal: Train, released: Release) -> list[str]:

@@ -358,22 +358,15 @@ def missing_evidence(facts: Observation) -> tuple[str, ...]:
 
 def read_audit(data: bytes | None) -> dict[str, Any] | None:
     """The audit record, or None where it is missing or not what it should be."""
-    if data is None:
-        return None
     try:
-        record = strict_json.parse(data)
-        whole = (
-            record["schema"] == AUDIT_SCHEMA
-            and isinstance(record["audited_at"], str)
-            and isinstance(record["repos"], dict)
-        )
+        record = strict_json.parse(data or b"")
         entries = all(
             isinstance(e["code"], str) and isinstance(e["outcome"], str) for es in record["repos"].values() for e in es
         )
         zoned = datetime.fromisoformat(record["audited_at"]).tzinfo is not None
+        return record if record["schema"] == AUDIT_SCHEMA and entries and zoned else None
     except (DamagedError, KeyError, TypeError, ValueError, AttributeError):
         return None
-    return record if whole and entries and zoned else None
 
 
 def _audited(subject: Subject, code: str) -> bool:

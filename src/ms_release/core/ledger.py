@@ -109,6 +109,7 @@ def make_entry(goal: Train, facts: Observation, released: Release) -> bytes | Bl
         "product": plan.product,
         "tag": plan.tag,
         "commit": commit,
+        "release_id": released.id,
         "plan": goal.file.digest,
         "seal": seal,
         "run_id": run.id,

@@ -156,3 +156,10 @@ def _weight(run: Run) -> tuple[bool, int]:
 def release_marker(digest: str, seal: str) -> str:
     """The hidden line in a release's body that says which plan and seal it carries."""
     return f"<!-- ms-release plan={digest} seal={seal} -->"
+
+
+def release_body(train: Train, seal: str) -> str:
+    """The body that `promote` publishes: notes, plan, seal, and the marker."""
+    digest = train.file.digest
+    notes = render_notes(train.plan).decode()
+    return f"{notes}\n---\nplan `{digest}`\nseal `{seal}`\n{release_marker(digest, seal)}\n"

@@ -36,6 +36,8 @@ def _differences(goal: Train, facts: Observation, released: Release) -> Iterator
         yield "a candidate that the seal was made from is gone"
     elif train.release_marker(goal.file.digest, seal) not in released.body:
         yield "its body does not carry this plan and seal"
+    elif _plain(released.body) != _plain(train.release_body(goal, seal)):
+        yield "its notes were edited after it was published"
     if released.prerelease != plan.prerelease:
         yield f"it is {'' if released.prerelease else 'not '}marked as a prerelease"
     files = facts.published or {}
@@ -43,6 +45,11 @@ def _differences(goal: Train, facts: Observation, released: Release) -> Iterator
         yield f"{missing[0]} is missing"
         return
     yield from _compare_files(goal, facts, files, released)
+
+
+def _plain(body: str) -> str:
+    """A body without what editing a release in the browser changes by itself: the ends of lines."""
+    return body.replace("\r\n", "\n").rstrip()
 
 
 def release_commit(facts: Observation) -> str | None:

@@ -1,0 +1,113 @@
+"""What past releases must still be: the ledger's chain unbroken, and everything it records still published (F29).
+
+One release against its plan is `core.verify`; here is what only all entries together can tell, or an entry whose
+release is gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ms_release.core import strict_json
+from ms_release.core.observation import Home
+from ms_release.core.version import parse_tag
+from ms_release.errors import DamagedError
+
+
+class Trace(Struct, frozen=True):
+    """What the forge tells of a change: the thing, when (ISO 8601, UTC), by whom ("" where it does not say)."""
+
+    what: str
+    when: str
+    who: str
+
+
+class _Previous(Struct, frozen=True):
+    tag: str
+    sha256: str
+
+
+class Entry(Struct, frozen=True):
+    """What the audit needs of a ledger entry."""
+
+    tag: str
+    commit: str
+    previous: _Previous | None
+
+
+def parse_entries(texts: Mapping[str, str]) -> dict[str, Entry | None]:
+    """The entries by the tag of their file; None for one that cannot be read, or is that of another tag."""
+    return {tag: _entry(tag, text) for tag, text in texts.items()}
+
+
+def _entry(tag: str, text: str) -> Entry | None:
+    try:
+        entry = msgspec.convert(strict_json.parse(text.encode()), Entry)
+    except (DamagedError, UnicodeEncodeError, msgspec.ValidationError):
+        return None
+    return entry if entry.tag == tag else None
+
+
+def audit(home: Home, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The problems of each recorded release, by tag; `texts` are all ledger entries of the home branch, by tag.
+
+    A tag whose entry is gone, and that a later entry names, is among them.
+    """
+    entries = parse_entries(texts)
+    found: dict[str, list[str]] = {tag: [] for tag in entries}
+    for tag, entry in entries.items():
+        if entry is None:
+            found[tag].append("its ledger entry is damaged")
+            continue
+        found[tag] += _gone(home, entry)
+        if entry.previous is not None:
+            before = entry.previous.tag
+            found.setdefault(before, []).extend(_link(entry.previous, tag, texts))
+    return {tag: tuple(problems) for tag, problems in found.items()}
+
+
+def _gone(home: Home, entry: Entry) -> Iterator[str]:
+    if any(r.tag == entry.tag and not r.draft for r in home.releases):
+        return  # that it is the same one is compared with its plan
+    yield "it is recorded in the ledger, and its release is gone"
+    at = home.tags.get(entry.tag)
+    if at != entry.commit:
+        yield f"tag {entry.tag} is at {at[:12] if at else 'no commit'}, the ledger says {entry.commit[:12]}"
+
+
+def _link(previous: _Previous, by: str, texts: Mapping[str, str]) -> Iterator[str]:
+    text = texts.get(previous.tag)
+    if text is None:
+        yield f"its ledger entry is gone: that of {by} names it"
+    elif (actual := hashlib.sha256(text.encode()).hexdigest()) != previous.sha256:
+        yield (
+            f"its ledger entry was changed after {by} was recorded: it has the digest {actual[:12]}, "
+            f"that of {by} names {previous.sha256[:12]}"
+        )
+
+
+def compare_entry(recorded: str, made: bytes) -> str:
+    """How a recorded entry differs from the one that the forge's facts give; "" when it is the same, byte for byte."""
+    if recorded.encode() == made:
+        return ""
+    was, now_is = _document(recorded), _document(made.decode())
+    fields = sorted(name for name in {*was, *now_is} if was.get(name) != now_is.get(name))
+    return f"its ledger entry says something else than the forge: {', '.join(fields) or 'other bytes'}"
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        document = strict_json.parse(text.encode())
+    except (DamagedError, UnicodeEncodeError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def in_order(tags: set[str]) -> tuple[str, ...]:
+    """Version tags, lowest first."""
+    return tuple(v.tag for v in sorted(v for v in map(parse_tag, tags) if v is not None))
