@@ -35,12 +35,12 @@ def home(*gone: str, **changes: Any) -> Home:
     return observation().with_home(**{**facts, **changes}).home
 
 
-def problems(of: Home, texts: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    return {tag: found for tag, found in audit(of, texts).items() if found}
+def problems(of: Home, texts: dict[str, str], kept: dict[str, str] | None = None) -> dict[str, tuple[str, ...]]:
+    return {tag: found for tag, found in audit(of, texts, kept or {}).items() if found}
 
 
 def test_an_unbroken_ledger_has_no_problem_and_names_every_release() -> None:
-    assert audit(home(), chain()) == dict.fromkeys(TAGS, ())
+    assert audit(home(), chain(), chain()) == dict.fromkeys(TAGS, ())
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -76,6 +76,20 @@ def test_an_entry_that_was_taken_away_is_named_by_the_next_one(tag: str) -> None
     del texts[tag]
     after = TAGS[TAGS.index(tag) + 1]
     assert problems(home(), texts) == {tag: (f"its ledger entry is gone: that of {after} names it",)}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_ledger_that_was_rewritten_as_a_whole_is_not_the_one_that_was_seen(tag: str) -> None:
+    """Whoever rewrites an entry can rewrite those after it too: only a copy elsewhere tells."""
+    rewritten = chain((*TAGS[: TAGS.index(tag)], "v0.9.0", *TAGS[TAGS.index(tag) :]))
+    del rewritten["v0.9.0"]
+    found = problems(home(), rewritten, {tag: chain()[tag]})
+    assert any("this machine has seen the digest" in problem for problem in found[tag])
+
+
+def test_an_entry_that_is_gone_and_was_seen() -> None:
+    (found,) = problems(home(), chain(TAGS[:2]), chain())["v1.1.0"]
+    assert found.startswith("its ledger entry is gone: this machine has seen it")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"tag": 1}', chain()["v1.0.0"]])

@@ -93,3 +93,16 @@ def test_what_was_done_afterwards_is_found(undisturbed: Undisturbed, tmp_path: P
     assert traces, row
     assert any(who in t["who"] for t in traces)
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", t["when"]) for t in row["traces"])
+
+
+def test_what_this_machine_has_seen_cannot_be_rewritten(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    """Somebody with every right makes ledger and forge agree on another approver: this laptop knows better."""
+    with staging(undisturbed.before(PHASES["verify"]), tmp_path, direct=True) as stage:
+        assert stage.type("carol", "content", "verify").exit == 0
+        change_ledger(stage)
+        for review in stage.store.find("approval", HOME):
+            change(stage, "approval", review["id"], user="eve")
+        typed = stage.type("carol", "content", "verify")
+        assert typed.exit == 7, typed
+        assert "this machine has seen the digest" in typed.document["releases"][0]["problems"][0]
+        assert stage.type("alice", "content", "verify").exit == 0  # she has never looked before

@@ -27,22 +27,30 @@ ASSET_LIMIT = 2 * 1024**3
 def verify(settings: Settings, tag: str | None, every: bool) -> None:
     """Check a published release: tag, plan, seal, signature, ledger, and every byte.
 
-    Without a tag, the newest published release.
+    Without a tag, the newest published release. The ledger is held against the entries that this machine has seen
+    before; one that is right for the first time is remembered. What is wrong is told with when and by whom it was
+    changed, as far as the forge knows.
 
     \b
     Examples:
       ms release content verify v1.2.0
       ms release content verify --all
     """
+    from urllib.parse import urlsplit
+
+    from ms_release.adapters.kept_ledger import KeptLedger, state_directory
     from ms_release.core.audit import audit
     from ms_release.errors import IntegrityError
 
     session = Session(settings, "content")
     home, entries = _read_ledger(session)
-    recorded = audit(home, entries)
+    kept = KeptLedger(state_directory(), urlsplit(session.client.api_url).netloc, home.slug)
+    recorded = audit(home, entries, kept.read())
     results: dict[str, tuple[list[str], int]] = {}
     for each in _tags(home, recorded, tag, every):
         results[each] = _verify(session, each, home, recorded.get(each, ()))
+        if each in entries and not results[each][0]:
+            kept.keep(each, entries[each])
     rows = [_row(session, home, each, *result) for each, result in results.items()]
     for row in rows:
         settings.output.data(_told(row))

@@ -53,10 +53,11 @@ def _entry(tag: str, text: str) -> Entry | None:
     return entry if entry.tag == tag else None
 
 
-def audit(home: Home, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def audit(home: Home, texts: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """The problems of each recorded release, by tag; `texts` are all ledger entries of the home branch, by tag.
 
-    A tag whose entry is gone, and that a later entry names, is among them.
+    `kept` are those that this machine has seen to be right. A tag whose entry is gone, and that one of them is of or
+    that a later entry names, is among those judged.
     """
     entries = parse_entries(texts)
     found: dict[str, list[str]] = {tag: [] for tag in entries}
@@ -68,6 +69,8 @@ def audit(home: Home, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         if entry.previous is not None:
             before = entry.previous.tag
             found.setdefault(before, []).extend(_link(entry.previous, tag, texts))
+    for tag, seen in kept.items():
+        found.setdefault(tag, []).extend(_rewritten(seen, texts.get(tag)))
     return {tag: tuple(problems) for tag, problems in found.items()}
 
 
@@ -89,6 +92,15 @@ def _link(previous: _Previous, by: str, texts: Mapping[str, str]) -> Iterator[st
             f"its ledger entry was changed after {by} was recorded: it has the digest {actual[:12]}, "
             f"that of {by} names {previous.sha256[:12]}"
         )
+
+
+def _rewritten(seen: str, now_is: str | None) -> Iterator[str]:
+    was = hashlib.sha256(seen.encode()).hexdigest()[:12]
+    if now_is is None:
+        yield f"its ledger entry is gone: this machine has seen it, with the digest {was}"
+    elif now_is != seen:
+        changed = hashlib.sha256(now_is.encode()).hexdigest()[:12]
+        yield f"its ledger entry was rewritten: this machine has seen the digest {was}, now it is {changed}"
 
 
 def compare_entry(recorded: str, made: bytes) -> str:
