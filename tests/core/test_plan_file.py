@@ -67,6 +67,7 @@ FIELDS: dict[str, Any] = {
     "mode": "promotion",
     "reason": "other",
     "previous": "v0.0.9",
+    "source": "v0.0.8",
     "home": "studio/other",
     "branch": "next",
     "config": "f" * 40,

@@ -22,6 +22,7 @@ from core.world import (
     pin,
     ready,
     sha,
+    tags,
 )
 from ms_release.core.model import Pin
 from ms_release.core.observation import Observation, Release
@@ -325,6 +326,33 @@ def test_a_beta_is_promoted_with_its_own_bytes_or_not_at_all(there: Any) -> None
     before = Previous("v1.1.0-beta.2", (pin("loader", "loader-1"), pin("core", "core-1")), promoted)
     with pytest.raises(BlockedError, match="candidate of core is not the one that"):
         draft(facts, Intent("stable", source="v1.1.0-beta.2"), before)
+
+
+@pytest.mark.parametrize(
+    ("channel", "to", "newest", "tag"),
+    [("stable", "v1.0.0", "v1.1.0", "v1.1.1"), ("beta", "v1.2.0-beta.1", "v1.2.0-beta.2", "v1.2.0-beta.3")],
+)
+def test_a_rollback_issues_the_old_commits_above_what_is_taken_back(
+    channel: Any, to: str, newest: str, tag: str
+) -> None:
+    loader, core = ready("loader", sha("loader-1")), ready("core", sha("core-1"))
+    facts = out(to, newest, facts=observation(ready={"core": core, "loader": loader}))
+    old = (pin("loader", "loader-1"), pin("core", "core-1"))
+    source = Previous(to, old, {"core": core.digest, "loader": loader.digest})
+    taken_back = Previous(newest, (pin("loader", "loader-1"), pin("core", "core-2")))
+    intent = Intent(channel, auto=True, source=to, rollback="it hangs")
+    pins = select_pins(CONFIG, PRODUCT, intent, facts, source)
+    plan = make_draft(CONFIG, PRODUCT, intent, facts, Parts(pins, taken_back, BLOB, tags(pins), source)).plan
+    assert (plan.tag, plan.mode, plan.source, plan.previous) == (tag, "rollback", to, newest)
+    assert plan.reason == f"rolls back to {to}: it hangs"
+    assert plan.pins == old
+    assert [(c.repo_id, c.from_sha, c.to_sha, c.commits, c.more) for c in plan.changes] == [
+        ("loader", sha("loader-1"), sha("loader-1"), (), False),
+        ("core", sha("core-2"), sha("core-1"), (), False),
+    ]
+    gone = out(to, newest, facts=observation(ready={"core": None, "loader": loader}))
+    with pytest.raises(BlockedError, match="candidate of core is not the one that"):
+        make_draft(CONFIG, PRODUCT, intent, gone, Parts(pins, taken_back, BLOB, tags(pins), source))
 
 
 def test_a_beta_below_the_last_stable_is_not_promoted() -> None:

@@ -214,7 +214,9 @@ def tags(pins: tuple[Pin, ...]) -> dict[str, str]:
 
 def draft(facts: Observation, intent: Intent, before: Previous | None = None) -> Draft:
     pins = select_pins(CONFIG, PRODUCT, intent, facts, before)
-    return make_draft(CONFIG, PRODUCT, intent, facts, Parts(pins, before, BLOB, tags(pins)))
+    return make_draft(
+        CONFIG, PRODUCT, intent, facts, Parts(pins, before, BLOB, tags(pins), before if intent.source else None)
+    )
 
 
 def planned(facts: Observation | None = None, *, config: Config = CONFIG, created_by: str = "alice") -> Train:

@@ -11,7 +11,7 @@ from ms_release.core.action import Ask, Watch
 from ms_release.core.ledger import ledger_files, previous_entry
 from ms_release.core.model import Pin
 from ms_release.core.observation import CandidateQuestion, ChangeFacts, Commit, Home, Observation, RepoFacts, Run
-from ms_release.core.plan import ledger_path, plan_path
+from ms_release.core.plan import plan_path
 from ms_release.core.train import Train, release_change
 from ms_release.core.verify import METADATA
 
@@ -91,7 +91,7 @@ class Reader:
             repos,
             ready={pin.repo: self._forge.ready[pin.repo].get(pin.sha) for pin in plan.pins},
             release_change=self._change(plan.release_branch, tuple(f.path for f in release_change(goal).files)),
-            evidence_change=self._change(plan.evidence_branch, (ledger_path(plan.tag),)),
+            evidence_change=self._change(plan.evidence_branch, plan.evidence_paths),
         )
 
     def answer(self, facts: Observation, goal: Train, ask: Ask) -> Observation:

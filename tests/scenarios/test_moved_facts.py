@@ -25,7 +25,7 @@ BRANCH, COMMIT, PULL = 0, 1, 2
 OPENED = {"open_pull", "start_run", "complete_run"}
 """What may happen before a foreign head is seen: GitHub lists the files of a pull request, not those of a branch."""
 NOT_FACTS = {
-    "product", "kind", "channel", "mode", "reason", "previous", "home", "branch", "changes", "notes", "gates",
+    "product", "kind", "channel", "mode", "reason", "previous", "source", "home", "branch", "changes", "notes", "gates",
 }  # fmt: skip
 """What a plan says that nobody else can change: its own decisions and words. Gates are asked again as such."""
 

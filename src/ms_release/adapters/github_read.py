@@ -27,7 +27,7 @@ from ms_release.core.gates import AUDIT_PATH
 from ms_release.core.ledger import ledger_files, previous_entry
 from ms_release.core.model import Pin
 from ms_release.core.observation import Observation
-from ms_release.core.plan import ledger_path, plan_path
+from ms_release.core.plan import plan_path
 from ms_release.core.train import Train, by_weight, planned_questions, release_change
 from ms_release.core.verify import MANIFEST, METADATA, SIGNATURE
 from ms_release.errors import IntegrityError, UsageError
@@ -163,7 +163,7 @@ class GitHubReader:
             (
                 f"...Home {self._home(query, home)}",
                 queries.change(query, "change", plan.branch, plan.release_branch, paths),
-                queries.change(query, "evidence", plan.branch, plan.evidence_branch, (ledger_path(plan.tag),)),
+                queries.change(query, "evidence", plan.branch, plan.evidence_branch, plan.evidence_paths),
             )
         )
         query.repository("home", home.slug, selection)
@@ -176,7 +176,7 @@ class GitHubReader:
             self._observation(answer, home),
             repos={pin.repo: pinned_of(answer, f"r{number}", pin, goal.config) for number, pin in enumerate(pins)},
             release_change=change_of(part, "change", plan.release_branch, paths),
-            evidence_change=change_of(part, "evidence", plan.evidence_branch, (ledger_path(plan.tag),)),
+            evidence_change=change_of(part, "evidence", plan.evidence_branch, plan.evidence_paths),
         )
         if not pins:
             return facts

@@ -76,15 +76,22 @@ def _wait_for_run(session: Session, goal: Train) -> Observation:
     return last[0]
 
 
-def read_train(session: Session, tag: str) -> Train:
-    """The merged plan of a tag. Raises UsageError when the home branch holds none."""
-    from ms_release.core.plan import parse_file, plan_path
-    from ms_release.core.train import Train
+def check_tag(tag: str) -> None:
+    """Raise UsageError for what cannot be a version, before anything is asked of the forge."""
     from ms_release.core.version import parse_tag
     from ms_release.errors import UsageError
 
     if parse_tag(tag) is None:
         raise UsageError(f"{tag!r} is not a version tag", remedy="Write vX.Y.Z or vX.Y.Z-beta.N.")
+
+
+def read_train(session: Session, tag: str) -> Train:
+    """The merged plan of a tag. Raises UsageError when the home branch holds none."""
+    from ms_release.core.plan import parse_file, plan_path
+    from ms_release.core.train import Train
+    from ms_release.errors import UsageError
+
+    check_tag(tag)
     reader = session.reader
     facts = reader.look_at_home(session.config, session.product)
     texts = reader.read_plans(facts, (tag,)) if tag in facts.home.plans else {}

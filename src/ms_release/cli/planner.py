@@ -77,6 +77,7 @@ class Planner:
         if self._intent.auto and (found := self._unfinished(plans)) is not None:
             return found
         before = self._previous(facts, before_tag)
+        source = before if self._intent.source else None
         facts = self._reader.add_commits(facts, self._wanted_commits(before))
         pins = planning.select_pins(self._config, self._product, self._intent, facts, before)
         facts = self._reader.add_recipes(facts, self._config, pins)
@@ -86,7 +87,9 @@ class Planner:
             return Nothing(tag)
         facts = self._reader.add_protection(facts, self._product)
         tags = {id: asked.tag for id, asked in questions.items()}
-        parts = Parts(pins, before, self._session.config_blob, tags)
+        if self._intent.rollback:  # what is taken back is the newest release, whatever it is taken back to
+            before = self._previous(facts, planning.previous_tag(facts, self._intent.channel))
+        parts = Parts(pins, before, self._session.config_blob, tags, source)
         draft = planning.make_draft(self._config, self._product, self._intent, facts, parts)
         created_at = facts.now[:19] + "Z"
         file = make_file(draft.plan, created_at=created_at, created_by=facts.viewer)
@@ -150,7 +153,8 @@ class Planner:
         if tag is None:
             return None
         if self._intent.source and not any(r.tag == tag and not r.draft for r in facts.home.releases):
-            raise UsageError(f"{tag} is no published beta", remedy="Name a beta that is out: v1.2.0-beta.3.")
+            what = "release" if self._intent.rollback else "beta"
+            raise UsageError(f"{tag} is no published {what}", remedy=f"Name a {what} that is out.")
         texts = self._reader.add_texts(facts, (plan_path(tag), spec_path(tag), ledger_path(tag))).home.texts
         plan_text, spec_text, entry = (texts.get(path(tag)) for path in (plan_path, spec_path, ledger_path))
         if plan_text is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -16,7 +16,13 @@ from ms_release.core.train import Train
 from ms_release.errors import BlockedError, DamagedError, StalePlanError, UsageError, WaitingError
 from ms_release.ports import Reader
 
+if TYPE_CHECKING:
+    from ms_release.cli.planner import Continued, Nothing, Planned
+
 Decider = Callable[[Train, Observation], Next]
+Found = tuple[Train, Observation | None] | str
+"""The plan that is meant, with what was just read of it; a text when there is nothing to do."""
+Finder = Callable[[Session, dict[str, Any]], Found]
 
 
 class TrainSight:
@@ -41,7 +47,7 @@ class TrainSight:
         return self._reader.changed(watch)
 
 
-def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observation | None] | str:
+def find_train(session: Session, options: dict[str, Any]) -> Found:
     """The plan that is meant, with what was just read of it: a file, the one under way, or a new one.
 
     A text when there is nothing to release.
@@ -49,8 +55,7 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
     Raises BlockedError when a gate forbids the new plan.
     """
     from ms_release.cli.plan import make_intent
-    from ms_release.cli.planner import Continued, Nothing, Planner, parse_pairs, read_notes, read_plan
-    from ms_release.core.predict import has_branch, untouched
+    from ms_release.cli.planner import Planner, parse_pairs, read_notes, read_plan
 
     if options["plan_file"] is not None:
         choosing = ("channel", "auto", "tag", "bump", "source", "repos", "refs")
@@ -58,6 +63,14 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
             raise UsageError("a plan file already says channel, version and commits", remedy="Use --plan alone.")
         return read_plan(options["plan_file"], session, read_notes(options["notes_file"])), None
     found = Planner(session, make_intent(options), parse_pairs(options["refs"], "--ref"), replan=False).plan()
+    return settle(session, found)
+
+
+def settle(session: Session, found: Planned | Continued | Nothing) -> Found:
+    """What planning has found, as what is to be carried out. Raises BlockedError when a gate forbids the new plan."""
+    from ms_release.cli.planner import Continued, Nothing
+    from ms_release.core.predict import has_branch, untouched
+
     match found:
         case Nothing():
             return f"nothing to release: {found.tag} is exactly what would be released now"
@@ -77,18 +90,21 @@ def find_train(session: Session, options: dict[str, Any]) -> tuple[Train, Observ
             return found.goal, None if has_branch(found.goal, found.facts) else untouched(found.goal, found.facts)
 
 
-def carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: Decider) -> None:
-    """`prepare` or `publish`: bring the plan to the verb's goal, or say what would happen."""
+def carry_out(
+    settings: Settings, options: dict[str, Any], verb: str, decide: Decider, find: Finder = find_train
+) -> None:
+    """`prepare`, `publish` or `rollback`: bring the plan to the verb's goal, or say what would happen."""
     try:
-        _carry_out(settings, options, verb, decide)
+        _carry_out(settings, options, (verb, decide), find)
     except WaitingError as error:
         error.next_command = error.next_command or following.again({"--watch": ""})
         raise
 
 
-def _carry_out(settings: Settings, options: dict[str, Any], verb: str, decide: Decider) -> None:
+def _carry_out(settings: Settings, options: dict[str, Any], wanted: tuple[str, Decider], find: Finder) -> None:
+    verb, decide = wanted
     session = Session(settings, "content")
-    found = find_train(session, options)
+    found = find(session, options)
     if isinstance(found, str):
         settings.output.data(found)
         settings.output.document({"verb": verb, "nothing": True})

@@ -39,9 +39,12 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
     from urllib.parse import urlsplit
 
     from ms_release.adapters.kept_ledger import KeptLedger, state_directory
+    from ms_release.cli.approve import check_tag
     from ms_release.core.audit import audit
     from ms_release.errors import IntegrityError
 
+    if tag is not None:
+        check_tag(tag)
     session = Session(settings, "content")
     home, entries = _read_ledger(session)
     kept = KeptLedger(state_directory(), urlsplit(session.client.api_url).netloc, home.slug)

@@ -47,14 +47,14 @@ def ledger_files(before: str | None) -> tuple[str, ...]:
     return (ledger_path(before),) if before else ()
 
 
-def evidence_change(goal: Train, entry: bytes) -> Change:
-    """The one pull request that records a release (SPEC 5)."""
+def evidence_change(goal: Train, entry: bytes, incident: bytes = b"") -> Change:
+    """The one pull request that records a release (SPEC 5), with the incident note of a rollback."""
     plan = goal.plan
     return Change(
         plan.home,
         plan.branch,
         plan.evidence_branch,
-        (File(ledger_path(plan.tag), entry),),
+        tuple(map(File, plan.evidence_paths, (entry, incident))),
         f"chore(release): evidence of {plan.tag}",
         f"Ledger entry of **{plan.tag}**.\n\nplan `{goal.file.digest}`\n",
         goal.config.home(goal.product).checks,

@@ -50,15 +50,16 @@ class Protection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of a plan. Nothing in it depends on who or when."""
+    """The content of a plan, without who and when. `source` is the release whose bytes are issued again."""
 
     product: str
     kind: Literal["content"]
     channel: Literal["stable", "beta"]
     tag: str
-    mode: Literal["release", "promotion"]
+    mode: Literal["release", "promotion", "rollback"]
     reason: str
     previous: str | None
+    source: str | None
     home: str
     branch: str
     config: str
@@ -84,6 +85,16 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     def evidence_branch(self) -> str:
         """The branch of the one evidence pull request."""
         return f"evidence/{self.tag}"
+
+    @property
+    def incident_path(self) -> str:
+        """Path of the incident note of a rollback, below the home repository."""
+        return f"release/incidents/{self.tag}.md"
+
+    @property
+    def evidence_paths(self) -> tuple[str, ...]:
+        """What the evidence pull request brings."""
+        return (ledger_path(self.tag), *((self.incident_path,) if self.mode == "rollback" else ()))
 
     @property
     def prerelease(self) -> bool:

@@ -34,13 +34,18 @@ Bump = Literal["major", "minor", "patch"]
 
 
 class Intent(Struct, frozen=True):
-    """What the operator asked for. `explicit` maps repository ids to full commit ids."""
+    """What the operator asked for. `explicit` maps repository ids to full commit ids.
+
+    `source` is the release whose commits and bytes are issued again: a beta that becomes stable or, where `rollback`
+    says why, the one to go back to.
+    """
 
     channel: Channel
     auto: bool = False
     bump: Bump | None = None
     tag: str | None = None
     source: str | None = None
+    rollback: str = ""
     explicit: dict[str, str] = {}
     notes: str = ""
 
@@ -146,11 +151,14 @@ def is_released(pins: tuple[Pin, ...], before: Previous | None, channel: Channel
 def make_draft(config: Config, product: Product, intent: Intent, facts: Observation, parts: Parts) -> Draft:
     """Put the plan together and judge it. Raises UsageError for a tag or bump that the history does not allow."""
     home = config.home(product)
-    changes = tuple(_changes(pin, facts, parts.before) for pin in parts.pins)
+    if intent.rollback:
+        changes = tuple(_reverted(pin, parts.before) for pin in parts.pins)
+    else:
+        changes = tuple(_changes(pin, facts, parts.before) for pin in parts.pins)
     version, reason = _version(intent, facts, changes)
     candidates = tuple(_candidate(config.repo(pin.repo), pin, facts, parts.tags[pin.repo]) for pin in parts.pins)
     if intent.source is not None:
-        _check_same_bytes(candidates, parts.before)
+        _check_same_bytes(candidates, parts.source)
     subject = gates.Subject(config, product, version.tag, parts.pins, candidates, parts.config_blob, facts)
     findings = gates.evaluate(subject)
     plan = Plan(
@@ -158,9 +166,10 @@ def make_draft(config: Config, product: Product, intent: Intent, facts: Observat
         kind=product.kind,
         channel=intent.channel,
         tag=version.tag,
-        mode="promotion" if intent.source else "release",
+        mode="rollback" if intent.rollback else "promotion" if intent.source else "release",
         reason=reason,
         previous=parts.before.tag if parts.before else None,
+        source=intent.source,
         home=home.slug,
         branch=home.branch,
         config=parts.config_blob,
@@ -180,12 +189,16 @@ def make_draft(config: Config, product: Product, intent: Intent, facts: Observat
 
 
 class Parts(Struct, frozen=True):
-    """What was settled before the plan is put together; `tags` are those of the candidates, by repository."""
+    """What was settled before the plan is put together; `tags` are those of the candidates, by repository.
+
+    `before` is the release that changes are counted from, `source` the one whose bytes are issued again.
+    """
 
     pins: tuple[Pin, ...]
     before: Previous | None
     config_blob: str
     tags: dict[str, str]
+    source: Previous | None = None
 
 
 def _version(intent: Intent, facts: Observation, changes: tuple[RepoChanges, ...]) -> tuple[Version, str]:
@@ -198,6 +211,8 @@ def _version(intent: Intent, facts: Observation, changes: tuple[RepoChanges, ...
         return version, "named on the command line"
     if intent.bump is not None:
         return next_version(known, intent.channel, intent.bump), f"{intent.bump}, as asked"
+    if intent.rollback:
+        return next_version(known, intent.channel, "patch"), f"rolls back to {intent.source}: {intent.rollback}"
     if intent.source is not None:
         source = parse_tag(intent.source)
         if source not in known.published or source is None or source.beta is None:
@@ -223,14 +238,20 @@ def _changes(pin: Pin, facts: Observation, before: Previous | None) -> RepoChang
     return RepoChanges(pin.repo, pin.url, old, pin.sha, () if old == pin.sha else tuple(commits), more)
 
 
+def _reverted(pin: Pin, before: Previous | None) -> RepoChanges:
+    """From the commit that is taken back to the one that was released before it: no commit is new."""
+    old = next((p.sha for p in before.pins if p.repo == pin.repo), None) if before else None
+    return RepoChanges(pin.repo, pin.url, old, pin.sha, (), False)
+
+
 def _check_same_bytes(candidates: tuple[CandidatePin, ...], before: Previous | None) -> None:
-    """A beta is promoted with the bytes it was published with, or not at all (SPEC 2)."""
+    """A release is issued again with the bytes it was published with, or not at all (SPEC 2, 6)."""
     promoted = before.candidates if before else {}
     for candidate in candidates:
         if candidate.state != "ready" or promoted.get(candidate.repo) != candidate.digest:
             raise BlockedError(
                 f"the candidate of {candidate.repo} is not the one that {before.tag if before else 'it'} promoted",
-                remedy="Its bytes are gone or were built again: release a new beta, then promote that.",
+                remedy="Its bytes are gone or were built again: plan a new release of the commits that you want.",
             )
 
 

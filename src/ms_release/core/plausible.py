@@ -15,6 +15,8 @@ def implausible(plan: Plan, config: Config, product: Product) -> Iterator[str]:
     version, home = parse_tag(plan.tag), config.home(product)
     if version is None or version.channel != plan.channel:
         yield f"its tag {plan.tag} is none of the channel {plan.channel}"
+    if (plan.source is None) != (plan.mode == "release"):
+        yield f"its source {plan.source} does not fit a {plan.mode}"
     if (plan.home, plan.branch) != (home.slug, home.branch):
         yield f"its home is {plan.home} {plan.branch} and not {home.slug} {home.branch}"
     if [pin.repo for pin in plan.pins] != list(product.repos):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ms_release.core import ledger, train, verify
+from ms_release.core import incident, ledger, train, verify
 from ms_release.core.action import Act, Ask, Blocked, CancelRun, DispatchWorkflow, Done, Next, Wait, watch_run
 from ms_release.core.change import next_change
 from ms_release.core.model import Finding
@@ -151,7 +151,8 @@ def _next_evidence(goal: Train, facts: Observation, released: Release) -> Next:
     entry = ledger.make_entry(goal, facts, released)
     if isinstance(entry, Blocked):
         return entry
-    change = ledger.evidence_change(goal, entry)
+    note = incident.render(goal, facts, released, entry) if goal.plan.mode == "rollback" else b""
+    change = ledger.evidence_change(goal, entry, note)
     answer = next_change(change, facts.evidence_change, facts.home.head)
     if isinstance(answer, Done):
         return Done(f"{goal.plan.tag} is published, compared and recorded")
