@@ -16,7 +16,7 @@ from ms_release.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-PRODUCT_VERBS = ("plan", "prepare", "publish", "approve", "cancel", "verify", "assemble", "promote")
+PRODUCT_VERBS = ("plan", "prepare", "publish", "approve", "cancel", "verify", "announce", "assemble", "promote")
 
 
 class Lazy(click.Group):
@@ -70,6 +70,7 @@ SUMMARIES = {
     "approve:approve": "for release managers: look at what is waiting, and approve it",
     "cancel:cancel": "give a release up that is under way; its version is burned",
     "verify:verify": "check a published release from outside",
+    "announce:announce": "write links, decisions and capsules into a published release",
     "assemble:assemble": "in the publishing run: fetch candidates, lay out the files",
     "promote:promote": "in the publishing run, behind the environment: sign and publish",
     "candidate:candidate": "build, verify, fetch, list and prune candidates",

@@ -35,7 +35,7 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
     from ms_release.errors import IntegrityError
 
     session = Session(settings, "content")
-    tags = _tags(session, tag, every)
+    tags = chosen_tags(session, tag, every)
     results = {each: _verify(session, each) for each in tags}
     for each, (problems, count) in results.items():
         settings.output.data(
@@ -69,7 +69,8 @@ def _unrecorded(session: Session, tag: str) -> WaitingError:
     )
 
 
-def _tags(session: Session, tag: str | None, every: bool) -> tuple[str, ...]:
+def chosen_tags(session: Session, tag: str | None, every: bool) -> tuple[str, ...]:
+    """The tag that was given, else the newest published one, or every one, oldest first. Raises UsageError for none."""
     from ms_release.core.version import parse_tag
     from ms_release.errors import UsageError
 
