@@ -61,14 +61,10 @@ class Operation:
                 case Done():
                     return step
                 case Blocked():
-                    raise _ending(step)
+                    raise ending(step)
                 case Wait():
                     if not watch:
-                        raise WaitingError(
-                            f"waiting for {step.reason}",
-                            remedy=f"{step.who} must act; then run the same command again.",
-                            findings=step.findings,
-                        )
+                        raise ending(step)
                     self._wait(step)
                 case Act():
                     self._acted_on = facts if self._perform(step) else None
@@ -141,7 +137,15 @@ def _watchable(step: Wait) -> bool:
     return all(watch.id not in ("", "0") for watch in step.watch)
 
 
-def _ending(step: Blocked) -> BlockedError:
+def ending(step: Wait | Blocked) -> WaitingError | BlockedError:
+    """How a command ends that may not go on, or that does not stay while others act."""
+    if isinstance(step, Wait):
+        return WaitingError(
+            f"waiting for {step.reason}",
+            remedy=f"{step.who} must act; then run the same command again.",
+            next_command=step.next_command,
+            findings=step.findings,
+        )
     kind = StalePlanError if step.stale else BlockedError
     return kind(step.cause, remedy=step.remedy, next_command=step.next_command, findings=step.findings)
 

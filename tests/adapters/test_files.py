@@ -77,17 +77,6 @@ def test_reading_is_limited(tmp_path: Path) -> None:
         files.read_limited(tmp_path / "none", 4)
 
 
-def test_digests_of_many_files(tmp_path: Path) -> None:
-    paths = [tmp_path / str(n) for n in range(20)]
-    for n, path in enumerate(paths):
-        path.write_bytes(bytes([n]) * n * 1000)
-    found = files.digests(paths)
-    assert found == {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    assert files.digests([]) == {}
-    with pytest.raises(MachineError):
-        files.digests([tmp_path / "none"])
-
-
 # Archives
 
 

@@ -30,7 +30,7 @@ from ms_release.core.model import Finding
 from ms_release.core.observation import Observation, Release
 from ms_release.core.publish import next_publish
 from ms_release.errors import StalePlanError
-from ms_release.operate import _ending
+from ms_release.operate import ending
 
 GOAL = planned()
 TAG = GOAL.plan.tag
@@ -266,7 +266,7 @@ def test_a_release_that_no_approved_run_published_is_an_alarm() -> None:
 
 
 def test_a_blocked_step_ends_as_what_it_is() -> None:
-    assert type(_ending(Blocked("a", "b", stale=True))) is StalePlanError
-    ending = _ending(Blocked("a", "b", "c"))
-    assert type(ending).__name__ == "BlockedError"
-    assert (ending.cause, ending.remedy, ending.next_command) == ("a", "b", "c")
+    assert type(ending(Blocked("a", "b", stale=True))) is StalePlanError
+    blocked = ending(Blocked("a", "b", "c"))
+    assert type(blocked).__name__ == "BlockedError"
+    assert (blocked.cause, blocked.remedy, blocked.next_command) == ("a", "b", "c")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ms_release.adapters.archives import hash_zip, reproducible_zip
 from ms_release.adapters.candidate_trust import unsigned
-from ms_release.adapters.files import digests, read_limited
+from ms_release.adapters.files import read_limited
+from ms_release.adapters.hashing import digests
 from ms_release.config import Product
 from ms_release.core.assembly import parts
 from ms_release.core.candidate import MANIFEST_NAME, MAX_BYTES, SIGNATURE_NAME, Candidate, parse_candidate

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from ms_release.adapters.candidate_trust import untrusted
 from ms_release.adapters.candidates import release_from_rest
-from ms_release.adapters.files import digests, read_limited
+from ms_release.adapters.files import read_limited
+from ms_release.adapters.hashing import Told, digests
 from ms_release.adapters.http import Client, Refused
 from ms_release.core.candidate import (
     CHECKSUMS_NAME,
@@ -156,13 +157,13 @@ def download(client: Client, slug: str, release: Release, folder: Path, expected
     return Checked(name, digest, candidate, (*differences, *told, *untrusted(expected.key, metadata)))
 
 
-def check_directory(folder: Path, key: str = "") -> Checked:
-    """The same comparison for a directory on this machine; there is no forge to be asked."""
+def check_directory(folder: Path, key: str = "", told: Told | None = None) -> Checked:
+    """The same comparison for a directory on this machine; there is no forge to be asked. `told` hears of hashing."""
     paths = list_files(folder)
     missing = tuple(f"{n} is missing" for n in (MANIFEST_NAME, CHECKSUMS_NAME) if n not in paths)
     if missing:
         return Checked(str(folder), "", None, missing)
-    sums = digests(paths.values())
+    sums = digests(paths.values(), told)
     files = [(name, path.stat().st_size, sums[path]) for name, path in paths.items()]
     metadata = {n: read_limited(path, MAX_BYTES) for n, path in paths.items() if n in METADATA}
     candidate, problems = check_bytes(metadata[MANIFEST_NAME], metadata[CHECKSUMS_NAME], files)

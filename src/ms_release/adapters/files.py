@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ms_release.errors import DamagedError, MachineError
@@ -89,18 +86,3 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise DamagedError(f"{path} is larger than {max_bytes} bytes", remedy="Check that it is the right file.")
     return data
-
-
-def digests(paths: Iterable[Path]) -> dict[Path, str]:
-    """SHA-256 (hex) of files: a thread per core, largest first. Raises MachineError when one cannot be read."""
-    try:
-        largest_first = sorted(paths, key=lambda path: -path.stat().st_size)
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            return dict(zip(largest_first, pool.map(_digest, largest_first), strict=True))
-    except OSError as error:
-        raise MachineError(f"cannot read {error.filename}: {error.strerror}", remedy="Check the file.") from error
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

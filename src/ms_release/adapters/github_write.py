@@ -6,12 +6,14 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from ms_release.adapters.candidates import release_from_rest
 from ms_release.adapters.http import Answer, Client, Denied, Refused
 from ms_release.adapters.refusals import classify, is_rule, is_unauthorized, not_allowed, refuse_errors
 from ms_release.adapters.runs import pending_environments, read_approvals
 from ms_release.core import action
 from ms_release.core.action import Action
 from ms_release.core.foretell import Outcome
+from ms_release.core.model import digest
 from ms_release.errors import (
     BlockedError,
     CredentialError,
@@ -72,6 +74,8 @@ class GitHubWriter:
                 return self._prune(what)
             case action.CreateDraft() | action.UploadAsset() | action.DeleteAsset() | action.PublishRelease():
                 return self._release(what)
+            case action.EditRelease():
+                return self._edit(what)
             case action.ReviewDeployment():
                 return self._review(what)
             case action.OpenIssue():
@@ -230,6 +234,16 @@ class GitHubWriter:
                 document = {"draft": False, "prerelease": what.prerelease, "make_latest": latest}
                 self._client.write("PATCH", f"{releases}/{what.release_id}", document)
                 return Outcome(id=what.release_id)
+
+    def _edit(self, what: action.EditRelease) -> Outcome:
+        """The forge compares nothing before it replaces a body: looking right before is all that can be done."""
+        path = f"/repos/{what.repo}/releases/{what.release_id}"
+        if digest(release_from_rest(self._client.get(path).json).body) != what.expected_body:
+            raise OvertakenError(
+                f"somebody else has edited the release {what.tag} meanwhile", remedy="Run the same command again."
+            )
+        self._client.write("PATCH", path, {"body": what.body})
+        return Outcome(id=what.release_id)
 
     def _upload(self, what: action.UploadAsset) -> Outcome:
         if self._dist is None:

@@ -109,12 +109,13 @@ def _fetch(client: Client, merged: Merged, facts: Observation, fetched: Path, di
 
 def _lay_out(merged: Merged, candidates: dict[str, Candidate], fetched: Path, dist: Path) -> None:
     from ms_release.adapters.dist import lay_out
-    from ms_release.adapters.files import digests
+    from ms_release.adapters.hashing import digests
+    from ms_release.cli.output import hashing
     from ms_release.core.assembly import render_metadata
 
     product = merged.goal.product
     lay_out(product, candidates, fetched, dist)
-    sums = digests([dist / a.filename for a in product.assets])
+    sums = digests([dist / a.filename for a in product.assets], hashing)
     files = {path.name: (path.stat().st_size, sha256) for path, sha256 in sums.items()}
     for name, data in render_metadata(merged.goal, merged.committed_at, files).items():
         (dist / name).write_bytes(data)

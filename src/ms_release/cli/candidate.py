@@ -69,9 +69,10 @@ def verify(settings: Settings, folder: Path | None, slug: str | None, tag: str |
       ms release candidate verify --repo midi-studio/core --tag rc-0123…
     """
     from ms_release.adapters.fetch import check_directory
+    from ms_release.cli.output import hashing
 
     if folder is not None and slug is None and tag is None:
-        _report(settings, check_directory(folder, _key(settings)))
+        _report(settings, check_directory(folder, _key(settings), hashing))
     elif folder is None and slug and tag:
         with _connect(settings) as client:
             _report(settings, _on_forge(client, slug, tag, _key(settings)))

@@ -143,14 +143,15 @@ def read_job(env: Mapping[str, str], sha: str) -> Job:
 def describe(order: Order, job: Job, recipe: tuple[tuple[str, str], ...], now: str) -> Candidate:
     """What `candidate.json` will say about the files of the directory. Raises UsageError for names that may not be."""
     from ms_release.adapters.fetch import list_files
-    from ms_release.adapters.files import digests
+    from ms_release.adapters.hashing import digests
+    from ms_release.cli.output import hashing
 
     _remove_leftovers(order.folder)
     paths = {name: path for name, path in list_files(order.folder).items() if name not in METADATA}
     if not paths:
         raise UsageError(f"there is nothing in {order.folder}", remedy="Build the artifacts into it first.")
     refuse_twins([*paths, *METADATA])
-    sums = digests(paths.values())
+    sums = digests(paths.values(), hashing)
     artifacts = tuple(_artifact(name, path, sums[path]) for name, path in sorted(paths.items()))
     kind = job.repo.partition("/")[2]
     inputs = make_inputs(job.repo, order.sha, order.inputs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 # Runs and artifacts are how the forge carries out a dispatch, and a merge moves the base branch: not effects of ours.
-_CONSEQUENCES = {"start_run", "complete_run", "upload_artifact", "update_release"}
+_CONSEQUENCES = {"start_run", "complete_run", "upload_artifact"}
 
 
 class Store(Protocol):
@@ -56,6 +56,9 @@ def _home_key(store: Store, verb: str, repo: str, subject: str, number: str, det
             yield f"create-draft {repo} {subject}"
         case "upload_asset":
             yield f"upload {repo} {subject.replace('/', ' ', 1)}"
+        case "update_release":
+            if detail["changed"] == ["body"]:  # else it is a part of publishing
+                yield f"edit-release {repo} {subject}"
         case "publish_release":
             yield f"publish {repo} {subject}"
         case _:

@@ -16,7 +16,9 @@ from ms_release.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-PRODUCT_VERBS = ("plan", "prepare", "publish", "approve", "cancel", "verify", "rollback", "assemble", "promote")
+PRODUCT_VERBS = (
+    "plan", "prepare", "publish", "approve", "cancel", "verify", "announce", "rollback", "assemble", "promote",
+)  # fmt: skip
 
 
 class Lazy(click.Group):
@@ -70,6 +72,7 @@ SUMMARIES = {
     "approve:approve": "for release managers: look at what is waiting, and approve it",
     "cancel:cancel": "give a release up that is under way; its version is burned",
     "verify:verify": "check a published release from outside",
+    "announce:announce": "write links, decisions and capsules into a published release",
     "rollback:rollback": "back to an earlier release: its bytes, under a higher version",
     "assemble:assemble": "in the publishing run: fetch candidates, lay out the files",
     "promote:promote": "in the publishing run, behind the environment: sign and publish",

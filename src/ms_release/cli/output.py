@@ -174,6 +174,12 @@ def begin(output: Output) -> Output:
     return output
 
 
+def hashing(done: int, total: int, seconds: float) -> None:
+    """How far the digests of files have come: bytes, and the rate since the beginning."""
+    rate = done / seconds if seconds else 0
+    current().wait(f"hashing: {done / 2**20:.0f} of {total / 2**20:.0f} MiB ({rate / 2**20:.0f} MiB/s)")
+
+
 def clean(text: str) -> str:
     """Text from outside, harmless on a terminal."""
     return terminal(text)

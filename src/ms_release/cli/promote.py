@@ -136,9 +136,10 @@ def _sign(session: Session, dist: Path) -> None:
 
 
 def _files(dist: Path) -> tuple[DistFile, ...]:
-    from ms_release.adapters.files import digests
+    from ms_release.adapters.hashing import digests
+    from ms_release.cli.output import hashing
     from ms_release.core.promote import DistFile
 
     files = sorted(p for p in dist.iterdir() if p.is_file())
-    sums = digests(files)
+    sums = digests(files, hashing)
     return tuple(DistFile(p.name, p.stat().st_size, sums[p]) for p in files)

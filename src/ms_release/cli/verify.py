@@ -50,7 +50,7 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
     kept = KeptLedger(state_directory(), urlsplit(session.client.api_url).netloc, home.slug)
     recorded = audit(home, entries, kept.read())
     results: dict[str, tuple[list[str], int]] = {}
-    for each in _tags(home, recorded, tag, every):
+    for each in tags_of(home, recorded, tag, every):
         results[each] = _verify(session, each, home, recorded.get(each, ()))
         if each in entries and not results[each][0]:
             kept.keep(each, entries[each])
@@ -116,7 +116,7 @@ def _unrecorded(session: Session, tag: str) -> WaitingError:
     )
 
 
-def _tags(home: Home, recorded: Mapping[str, tuple[str, ...]], tag: str | None, every: bool) -> tuple[str, ...]:
+def tags_of(home: Home, recorded: Mapping[str, tuple[str, ...]], tag: str | None, every: bool) -> tuple[str, ...]:
     """The releases that are looked at, lowest version first: those that were published here, or are recorded."""
     from ms_release.core.audit import in_order
     from ms_release.errors import UsageError

@@ -187,6 +187,23 @@ class PublishRelease(Struct, frozen=True):
         return f"publish {self.repo} {self.tag}"
 
 
+class EditRelease(Struct, frozen=True):
+    """Give a published release another body, where it still has the one whose UTF-8 has the SHA-256 `expected_body`.
+
+    Nothing else of it is said, so that it stays as it is: prerelease, latest, draft (github-facts G38).
+    """
+
+    repo: str
+    tag: str
+    release_id: int
+    expected_body: str
+    body: str
+
+    @property
+    def key(self) -> str:
+        return f"edit-release {self.repo} {self.tag}"
+
+
 class DeleteRelease(Struct, frozen=True):
     """Delete a candidate release that nothing names, by its id; its tag stays."""
 
@@ -252,6 +269,7 @@ Action = (
     | UploadAsset
     | DeleteAsset
     | PublishRelease
+    | EditRelease
     | DeleteRelease
     | DeleteTag
     | ReviewDeployment
@@ -293,14 +311,15 @@ class Act(Struct, frozen=True):
 class Wait(Struct, frozen=True):
     """Nothing to do until `who` acts. `awaited` names what a dry run may assume to have come well.
 
-    `findings`: what `who` should hear of (SPEC 8).
+    `findings`: what `who` should hear of (SPEC 8). `next_command`: what to type where that is not the same again.
     """
 
-    awaited: Literal["candidates", "checks", "approval", "run"]
+    awaited: Literal["candidates", "checks", "approval", "run", "record"]
     reason: str
     who: str
     watch: tuple[Watch, ...] = ()
     findings: tuple[Finding, ...] = ()
+    next_command: str = ""
 
 
 class Blocked(Struct, frozen=True):

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ms_release.core import action
 from ms_release.core.action import Action, Wait
+from ms_release.core.model import digest
 from ms_release.core.observation import Asset, ChangeFacts, Check, Observation, Pull, Ready, Release, Run
 from ms_release.core.train import Train
 
@@ -49,7 +50,7 @@ def foretell(facts: Observation, done: Action, outcome: Outcome) -> Observation:
             draft = Release(outcome.id, done.tag, True, done.prerelease, (), done.body)
             known = any(r.id == outcome.id or (r.body, r.tag) == (done.body, done.tag) for r in facts.home.releases)
             return facts if known else facts.with_home(releases=(draft, *facts.home.releases))
-        case action.UploadAsset() | action.DeleteAsset() | action.PublishRelease():
+        case action.UploadAsset() | action.DeleteAsset() | action.PublishRelease() | action.EditRelease():
             return _released(facts, done, outcome)
         case _:
             return facts
@@ -125,6 +126,9 @@ def _release(release: Release, done: Action, outcome: Outcome) -> Release:
             return replace(release, assets=tuple(a for a in release.assets if a.id != done.asset_id))
         case action.PublishRelease() if release.id == done.release_id:
             return replace(release, draft=False)
+        case action.EditRelease() if release.id == done.release_id and digest(release.body) == done.expected_body:
+            # any other body is younger than the one we wrote over
+            return replace(release, body=done.body)
         case _:
             return release
 

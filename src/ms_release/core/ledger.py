@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +12,7 @@ from ms_release.core import strict_json, train
 from ms_release.core.action import Blocked
 from ms_release.core.change import Change
 from ms_release.core.model import File
-from ms_release.core.names import is_sha256
+from ms_release.core.names import is_sha, is_sha256
 from ms_release.core.observation import Observation, Release, Run
 from ms_release.core.plan import ledger_path
 from ms_release.core.train import Train
@@ -21,6 +21,7 @@ from ms_release.core.version import parse_tag
 from ms_release.errors import DamagedError
 
 SCHEMA = "ms-ledger/v1"
+T = TypeVar("T")
 
 
 class _Candidate(Struct):
@@ -33,6 +34,25 @@ class _Recorded(Struct):
 
     schema: Literal["ms-ledger/v1"]
     candidates: tuple[_Candidate, ...]
+
+
+class RecordedAsset(Struct, frozen=True):
+    """A published file as it was recorded; `size` in bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Recorded(Struct, frozen=True):
+    """What an entry says of the release itself: whatever is told about it later is told from this."""
+
+    schema: Literal["ms-ledger/v1"]
+    tag: str
+    commit: str
+    plan: str
+    seal: str
+    assets: tuple[RecordedAsset, ...]
 
 
 def previous_entry(tags: tuple[str, ...], tag: str) -> str | None:
@@ -63,16 +83,31 @@ def evidence_change(goal: Train, entry: bytes, incident: bytes = b"") -> Change:
 
 def read_candidates(text: str, where: str) -> dict[str, str]:
     """The `candidate.json` digest of each repository that an entry records. Raises DamagedError when it is no entry."""
-    damaged = DamagedError(f"{where} is no ledger entry", remedy="Restore it from the history of the branch.")
-    try:
-        entry = strict_json.parse(text.encode())
-        recorded = msgspec.convert(entry, _Recorded).candidates
-    except (DamagedError, UnicodeEncodeError, msgspec.ValidationError):
-        raise damaged from None
+    recorded = _convert(text, _Recorded, where).candidates
     digests = {candidate.repo: candidate.sha256 for candidate in recorded}
     if len(digests) != len(recorded) or not all(map(is_sha256, digests.values())):
-        raise damaged
+        raise _damaged(where)
     return digests
+
+
+def read_recorded(text: str, where: str) -> Recorded:
+    """The release that an entry records. Raises DamagedError when it is no entry."""
+    found = _convert(text, Recorded, where)
+    digests = (found.plan, found.seal, *(asset.sha256 for asset in found.assets))
+    if not is_sha(found.commit) or not all(map(is_sha256, digests)):
+        raise _damaged(where)
+    return found
+
+
+def _convert(text: str, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(strict_json.parse(text.encode()), kind)
+    except (DamagedError, UnicodeEncodeError, msgspec.ValidationError):
+        raise _damaged(where) from None
+
+
+def _damaged(where: str) -> DamagedError:
+    return DamagedError(f"{where} is no ledger entry", remedy="Restore it from the history of the branch.")
 
 
 def _published_by(goal: Train, facts: Observation, seal: str) -> tuple[Run | None, list[str]]:

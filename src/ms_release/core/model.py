@@ -90,6 +90,11 @@ class Waiver(Struct, frozen=True, forbid_unknown_fields=True):
         return self.code == code and self.subject in (subject, "*") and now[:10] <= self.expires
 
 
+def digest(text: str) -> str:
+    """SHA-256 (hex) of a text's UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class File(Struct, frozen=True):
     """A file that a change brings into a repository, by exact bytes."""
 

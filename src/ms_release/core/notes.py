@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from ms_release.core.conventional import classify
+from ms_release.core.links import link
 from ms_release.core.model import Pin
 from ms_release.core.names import is_sha
 from ms_release.core.sanitize import commit_subject, markdown, terminal
 
 _GROUPS = (("breaking", "Breaking changes"), ("feat", "Features"), ("fix", "Fixes"), ("other", "Other changes"))
-# Addresses come from configuration; whatever could end a Markdown link early is not one.
-_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)+")
 
 
 class Change(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,14 +59,14 @@ def render_notes(
 def _pin_table(pins: Sequence[Pin]) -> str:
     rows = ["| Repository | Commit | Branch | Why |", "| --- | --- | --- | --- |"]
     for pin in pins:
-        repo = _link(markdown(pin.repo), pin.url)
+        repo = link(markdown(pin.repo), pin.url)
         commit = _commit(pin.url, pin.sha)
         rows.append(f"| {repo} | {commit} | {markdown(pin.ref)} | {markdown(f'{pin.select}: {pin.reason}')} |")
     return "\n".join(rows)
 
 
 def _repo_changes(repo: RepoChanges) -> str:
-    parts = [f"### {markdown(repo.repo_id)}", _range(repo)]
+    parts = [f"### {markdown(repo.repo_id)}", range_link(repo)]
     for kind, title in _GROUPS:
         lines = [_line(repo.url, c) for c in repo.commits if classify(c.subject, c.body) == kind]
         if lines:
@@ -78,13 +76,14 @@ def _repo_changes(repo: RepoChanges) -> str:
     return "\n\n".join(parts)
 
 
-def _range(repo: RepoChanges) -> str:
+def range_link(repo: RepoChanges) -> str:
+    """The comparison of what was released before with what is now, on the forge's own page."""
     if repo.from_sha is None:
         return f"First release of this repository, at {_commit(repo.url, repo.to_sha)}."
     if not (is_sha(repo.from_sha) and is_sha(repo.to_sha)):
         return "The compared commits are malformed."
     text = f"{repo.from_sha[:7]} → {repo.to_sha[:7]}"
-    return _link(text, f"{repo.url}/compare/{repo.from_sha}...{repo.to_sha}")
+    return link(text, f"{repo.url}/compare/{repo.from_sha}...{repo.to_sha}")
 
 
 def _line(url: str, change: Change) -> str:
@@ -94,9 +93,4 @@ def _line(url: str, change: Change) -> str:
 
 
 def _commit(url: str, sha: str) -> str:
-    return _link(f"`{sha[:7]}`", f"{url}/commit/{sha}") if is_sha(sha) else markdown(sha)
-
-
-def _link(text: str, url: str) -> str:
-    """`text` is already Markdown."""
-    return f"[{text}]({url})" if _URL.fullmatch(url) else text
+    return link(f"`{sha[:7]}`", f"{url}/commit/{sha}") if is_sha(sha) else markdown(sha)

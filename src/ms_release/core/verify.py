@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ms_release.core import candidate, manifest, train
+from ms_release.core import announcement, candidate, manifest, train
 from ms_release.core.observation import Observation, Release
 from ms_release.core.train import Train
 from ms_release.errors import MsError
@@ -48,8 +48,8 @@ def _differences(goal: Train, facts: Observation, released: Release) -> Iterator
 
 
 def _plain(body: str) -> str:
-    """A body without what editing a release in the browser changes by itself: the ends of lines."""
-    return body.replace("\r\n", "\n").rstrip()
+    """A body without its announcement and without what a browser changes by itself: the ends of lines."""
+    return announcement.without(body).replace("\r\n", "\n").rstrip()
 
 
 def release_commit(facts: Observation) -> str | None:

@@ -178,7 +178,7 @@ def _roles(config: Config) -> str:
         (
             "maintainer",
             _code(config.roles.maintainers),
-            "merge green pull requests; plan, prepare, publish, cancel, verify",
+            "merge green pull requests; plan, prepare, publish, cancel, verify, announce",
             "bypass the protection; approve a release that they requested",
         ),
         (
@@ -318,7 +318,7 @@ def _afterwards(product: Product) -> str:
 {say} cancel TAG --reason "the firmware does not start"
 ```
 
-**Verify** at any time, from any machine:
+**Verify** at any time; `{say} announce TAG` writes [links](announce.md) into a recorded release's text:
 
 ```sh
 {say} verify TAG

@@ -132,6 +132,8 @@ def sentence(each: Action) -> str:
             return f"delete the incomplete {each.name} of the draft"
         case action.PublishRelease():
             return f"publish {each.tag}"
+        case action.EditRelease():
+            return f"edit the text of the release {each.tag}"
         case action.DeleteRelease():
             return f"delete the candidate {each.tag} of {each.repo}"
         case action.DeleteTag():
