@@ -312,17 +312,16 @@ def _afterwards(product: Product) -> str:
 {say} publish --channel stable --auto --from TAG --watch
 ```
 
-**Give it up** before it is published; nobody can publish that version any more, and the next plan takes the next one:
+**Give it up** before it is published, by `{say} cancel TAG`: its version is burned.
+
+**Roll back** to the commits and bytes of an older release, [under a higher version](rollback.md) and the same approval:
 
 ```sh
-{say} cancel TAG --reason "the firmware does not start"
+{say} rollback --to TAG --reason "presets are lost"
 ```
 
-**Verify** at any time; `{say} announce TAG` writes [links](announce.md) into a recorded release's text:
-
-```sh
-{say} verify TAG
-```
+**Verify** at any time, with `{say} verify --all` everything that was ever released.
+`{say} announce TAG` writes [links](announce.md) into a recorded release's text.
 """
 
 
