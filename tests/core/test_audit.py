@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.world import observation, sha
+from core.world import observation, sha, sha256
 from ms_release.core.audit import audit, compare_entry, in_order
 from ms_release.core.observation import Home, Release
 
@@ -21,7 +21,8 @@ def chain(tags: tuple[str, ...] = TAGS) -> dict[str, str]:
     texts: dict[str, str] = {}
     previous = None
     for tag in tags:
-        texts[tag] = json.dumps({"schema": "ms-ledger/v1", "tag": tag, "commit": sha(tag), "previous": previous})
+        about = {"schema": "ms-ledger/v1", "tag": tag, "commit": sha(tag), "plan": sha256(tag), "seal": sha256("seal")}
+        texts[tag] = json.dumps({**about, "assets": [], "previous": previous})
         previous = {"tag": tag, "sha256": hashlib.sha256(texts[tag].encode()).hexdigest()}
     return texts
 

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from ms_release.core import strict_json
+from ms_release.core.ledger import Link, Recorded, read_recorded
 from ms_release.core.observation import Home
 from ms_release.core.version import parse_tag
 from ms_release.errors import DamagedError
@@ -27,41 +27,15 @@ class Trace(Struct, frozen=True):
     who: str
 
 
-class _Previous(Struct, frozen=True):
-    tag: str
-    sha256: str
-
-
-class Entry(Struct, frozen=True):
-    """What the audit needs of a ledger entry."""
-
-    tag: str
-    commit: str
-    previous: _Previous | None
-
-
-def parse_entries(texts: Mapping[str, str]) -> dict[str, Entry | None]:
-    """The entries by the tag of their file; None for one that cannot be read, or is that of another tag."""
-    return {tag: _entry(tag, text) for tag, text in texts.items()}
-
-
-def _entry(tag: str, text: str) -> Entry | None:
-    try:
-        entry = msgspec.convert(strict_json.parse(text.encode()), Entry)
-    except (DamagedError, UnicodeEncodeError, msgspec.ValidationError):
-        return None
-    return entry if entry.tag == tag else None
-
-
 def audit(home: Home, texts: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """The problems of each recorded release, by tag; `texts` are all ledger entries of the home branch, by tag.
 
     `kept` are those that this machine has seen to be right. A tag whose entry is gone, and that one of them is of or
     that a later entry names, is among those judged.
     """
-    entries = parse_entries(texts)
-    found: dict[str, list[str]] = {tag: [] for tag in entries}
-    for tag, entry in entries.items():
+    found: dict[str, list[str]] = {tag: [] for tag in texts}
+    for tag, text in texts.items():
+        entry = _entry(tag, text)
         if entry is None:
             found[tag].append("its ledger entry is damaged")
             continue
@@ -74,7 +48,16 @@ def audit(home: Home, texts: Mapping[str, str], kept: Mapping[str, str]) -> dict
     return {tag: tuple(problems) for tag, problems in found.items()}
 
 
-def _gone(home: Home, entry: Entry) -> Iterator[str]:
+def _entry(tag: str, text: str) -> Recorded | None:
+    """The entry in the file of a tag; None for one that cannot be read, or is that of another tag."""
+    try:
+        entry = read_recorded(text, tag)
+    except DamagedError:
+        return None
+    return entry if entry.tag == tag else None
+
+
+def _gone(home: Home, entry: Recorded) -> Iterator[str]:
     if any(r.tag == entry.tag and not r.draft for r in home.releases):
         return  # that it is the same one is compared with its plan
     yield "it is recorded in the ledger, and its release is gone"
@@ -83,7 +66,7 @@ def _gone(home: Home, entry: Entry) -> Iterator[str]:
         yield f"tag {entry.tag} is at {at[:12] if at else 'no commit'}, the ledger says {entry.commit[:12]}"
 
 
-def _link(previous: _Previous, by: str, texts: Mapping[str, str]) -> Iterator[str]:
+def _link(previous: Link, by: str, texts: Mapping[str, str]) -> Iterator[str]:
     text = texts.get(previous.tag)
     if text is None:
         yield f"its ledger entry is gone: that of {by} names it"

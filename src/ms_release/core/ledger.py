@@ -44,6 +44,13 @@ class RecordedAsset(Struct, frozen=True):
     sha256: str
 
 
+class Link(Struct, frozen=True):
+    """The entry that another one follows, by tag and by the SHA-256 of its bytes."""
+
+    tag: str
+    sha256: str
+
+
 class Recorded(Struct, frozen=True):
     """What an entry says of the release itself: whatever is told about it later is told from this."""
 
@@ -53,6 +60,7 @@ class Recorded(Struct, frozen=True):
     plan: str
     seal: str
     assets: tuple[RecordedAsset, ...]
+    previous: Link | None
 
 
 def previous_entry(tags: tuple[str, ...], tag: str) -> str | None:
