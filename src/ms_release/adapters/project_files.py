@@ -10,7 +10,8 @@ from ms_release.adapters.files import read_limited
 from ms_release.core.project import MARKS, TEXTS, Found
 from ms_release.errors import DamagedError
 
-_LARGEST = 1 << 20
+_LARGEST = 16 << 20
+"""Bytes: lock files are long. Whoever parses a text has a limit of its own."""
 
 
 def look(folder: Path) -> Found:
