@@ -178,14 +178,14 @@ def test_a_plan_file_that_cannot_be_used(opened: Open) -> None:
     assert follow(stage, "alice", "cli/planner:read_plan#2", other).exit == 0
 
 
-@types("cli/trains:find_train", "cli/following:after#2")
+@types("cli/trains:settle", "cli/following:after#2")
 def test_a_gate_that_forbids(opened: Open) -> None:
     stage = opened("ready")
     rules = stage.store.get("protection", f"{HOME}:main")
     assert rules is not None
     stage.store.put("protection", f"{HOME}:main", {**rules, "required_status_checks": None}, HOME)
     blocked = stage.type("alice", "prepare", *BETA)
-    judged = follow(stage, "alice", "cli/trains:find_train", blocked)
+    judged = follow(stage, "alice", "cli/trains:settle", blocked)
     assert (judged.exit, len(judged.document["gates"]) > 5) == (3, True), "all of them are listed"
     stage.store.put("protection", f"{HOME}:main", rules, HOME)
     assert follow(stage, "alice", "cli/following:after#2", judged).exit == 0
@@ -619,11 +619,59 @@ def test_verified_before_it_is_recorded(opened: Open) -> None:
     assert stage.type("carol", "content", "verify", FIRST).exit == 0
 
 
-@types("cli/verify:_tags", "cli/verify:_verify")
+@types("cli/verify:tags_of", "cli/verify:_verify")
 def test_nothing_to_verify(opened: Open) -> None:
     stage = opened("publish")
-    for site, words in (("cli/verify:_tags", ()), ("cli/verify:_verify", (FIRST,))):
+    for site, words in (("cli/verify:tags_of", ()), ("cli/verify:_verify", (FIRST,))):
         assert follow(stage, "carol", site, stage.type("carol", "content", "verify", *words)).exit == 0
+
+
+@types("cli/announce:_foretell", "cli/announce:announce", "core/announce:_edit", "core/announce:_different")
+def test_what_is_announced(opened: Open) -> None:
+    stage = opened("verify")
+    dry = stage.type("erin", "content", "announce", "--dry-run")
+    done = follow(stage, "erin", "cli/announce:_foretell", dry)
+    assert follow(stage, "erin", "cli/announce:announce", done).exit == 0
+    (found,) = stage.store.find("release", HOME)
+    stage.store.put("release", found["id"], {**found, "body": "mine"}, HOME)
+    unmarked = stage.type("erin", "content", "announce")
+    assert (unmarked.exit, follow(stage, "erin", "core/announce:_edit", unmarked).exit) == (4, 7)
+    stage.store.put("release", found["id"], found, HOME)
+    asset = stage.store.find("asset", HOME, release_id=found["id"])[0]
+    stage.store.put("asset", asset["id"], {**asset, "size": 1}, HOME)
+    other = stage.type("erin", "content", "announce")
+    assert (other.exit, follow(stage, "erin", "core/announce:_different", other).exit) == (3, 7)
+
+
+@types("core/announce:next_announce#2")
+def test_what_cannot_be_announced_yet(opened: Open) -> None:
+    stage = opened("record")
+    early = stage.type("erin", "content", "announce", FIRST)
+    assert (early.exit, follow(stage, "alice", "core/announce:next_announce#2", early).exit) == (4, 0)
+    assert stage.type("erin", "content", "announce", FIRST).exit == 0
+
+
+@types("core/announce:next_announce#1")
+def test_what_will_never_be_announced(opened: Open) -> None:
+    stage = opened("publish")
+    assert stage.type("alice", "content", "cancel", FIRST, "--yes").exit == 0
+    given_up = stage.type("erin", "content", "announce", FIRST)
+    assert (given_up.exit, follow(stage, "erin", "core/announce:next_announce#1", given_up).exit) == (3, 0)
+
+
+@types("cli/rollback:_busy#1", "cli/rollback:_busy#2")
+def test_a_rollback_that_something_is_in_the_way_of(opened: Open) -> None:
+    stage = opened("record")
+    back = ("content", "rollback", "--to", FIRST, "--reason", "it hangs")
+    unrecorded = stage.type("alice", *back)
+    assert (unrecorded.exit, follow(stage, "alice", "cli/rollback:_busy#1", unrecorded).exit) == (3, 0)
+    merged = json.loads(git.read_file(stage.forge.git_dir(HOME), "main", f"release-plans/{FIRST}.json") or b"")
+    same = [word for pin in merged["plan"]["pins"] for word in ("--repo", f"{pin['repo']}={pin['sha']}")]
+    assert stage.type("alice", "prepare", "--channel", "beta", "--tag", SECOND, *same, "--watch").exit == 0
+    busy = stage.type("alice", *back)
+    assert busy.exit == 3
+    assert at_a_terminal(stage, "alice", told_by("cli/rollback:_busy#2", busy), SECOND) == 0
+    assert stage.type("alice", *back).document["nothing"] is True
 
 
 @types("cli/rehearse:_approve")

@@ -24,7 +24,7 @@ def announced(body: str) -> str:
     return body[len(parts[0]) : len(body) - len(parts[1])] if parts and BEGIN in body else ""
 
 
-def without(body: str) -> str:
+def unannounced(body: str) -> str:
     """The body as it was before it was announced; one with broken marks as it is."""
     parts = split(body)
     return "".join(parts) if parts and BEGIN in body else body

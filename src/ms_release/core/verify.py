@@ -49,7 +49,7 @@ def _differences(goal: Train, facts: Observation, released: Release) -> Iterator
 
 def _plain(body: str) -> str:
     """A body without its announcement and without what a browser changes by itself: the ends of lines."""
-    return announcement.without(body).replace("\r\n", "\n").rstrip()
+    return announcement.unannounced(body).replace("\r\n", "\n").rstrip()
 
 
 def release_commit(facts: Observation) -> str | None:
