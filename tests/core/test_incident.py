@@ -45,5 +45,7 @@ def test_what_people_wrote_is_neutral() -> None:
 
 
 def test_only_a_rollback_brings_one() -> None:
-    assert [f.path for f in evidence_change(GOAL, b"a", b"b").files] == list(GOAL.plan.evidence_paths)
-    assert len(evidence_change(FORWARD, b"a", b"").files) == 1
+    tag = GOAL.plan.tag
+    ledger, incident = f"release/ledger/{tag}.json", f"release/incidents/{tag}.md"
+    assert [(f.path, f.data) for f in evidence_change(GOAL, b"a", b"b").files] == [(ledger, b"a"), (incident, b"b")]
+    assert [(f.path, f.data) for f in evidence_change(FORWARD, b"a", b"").files] == [(ledger, b"a")]
