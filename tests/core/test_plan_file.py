@@ -81,6 +81,13 @@ FIELDS: dict[str, Any] = {
 }
 
 
+def test_a_plan_from_before_rollbacks_is_read() -> None:
+    document = json.loads(FILE.data)
+    del document["plan"]["source"]
+    document["digest"] = strict_json.digest(document["plan"])
+    assert parse_file(json.dumps(document).encode(), "x").plan == PLAN
+
+
 def test_every_field_of_a_plan_is_in_its_digest() -> None:
     assert set(FIELDS) | {"kind"} == set(PLAN.__struct_fields__)
     digests = {make_file(replace(PLAN, **{k: v}), created_at="", created_by="").digest for k, v in FIELDS.items()}

@@ -184,7 +184,7 @@ def _plans() -> Iterator[Sample]:
             return inside and (how == "null" or "evidence" in path)
         if how == "null" and inside:
             return last == "from_sha"
-        if how == "gone" and inside and len(path) > 2:
+        if how == "gone" and inside:
             return last in ("evidence", "passed_over", "source", "waived_by") or (
                 path[1:2] == ("candidates",) and last in ("workflow", "release_id", "digest"))  # fmt: skip
         return False

@@ -40,7 +40,8 @@ def rollback(settings: Settings, source: str, reason: str, **options: Any) -> No
     said = terminal_line(reason).strip()
     if not said or len(said) > 500:
         raise UsageError("a rollback needs a reason of one line", remedy="Say in a sentence what is wrong.")
-    options |= {"source": source, "reason": said, "auto": True}
+    # not `auto`: where somebody else's plan takes the version, theirs may be no rollback, and is not carried out
+    options |= {"source": source, "reason": said, "auto": False}
     carry_out(settings, options, "rollback", next_publish, _find)
 
 

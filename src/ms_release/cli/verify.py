@@ -51,7 +51,7 @@ def verify(settings: Settings, tag: str | None, every: bool) -> None:
     recorded = audit(home, entries, kept.read())
     results: dict[str, tuple[list[str], int]] = {}
     for each in tags_of(home, recorded, tag, every):
-        results[each] = _verify(session, each, home, recorded.get(each, ()))
+        results[each] = _verify(session, each, home, recorded.get(each, ()), entries.get(each))
         if each in entries and not results[each][0]:
             kept.keep(each, entries[each])
     rows = [_row(session, home, each, *result) for each, result in results.items()]
@@ -130,7 +130,9 @@ def tags_of(home: Home, recorded: Mapping[str, tuple[str, ...]], tag: str | None
     return planned if every else (planned[-1],)
 
 
-def _verify(session: Session, tag: str, home: Home, recorded: tuple[str, ...]) -> tuple[list[str], int]:
+def _verify(
+    session: Session, tag: str, home: Home, recorded: tuple[str, ...], entry: str | None
+) -> tuple[list[str], int]:
     """The problems of one release, and how many files it has; `recorded` are those that the ledger tells of it."""
     from ms_release.cli.approve import read_train
     from ms_release.core.action import Ask
@@ -149,20 +151,17 @@ def _verify(session: Session, tag: str, home: Home, recorded: tuple[str, ...]) -
     released = published(goal, facts)
     assert released is not None
     problems = [*recorded, *compare_release(goal, facts, released)]
-    ledger = _compare_ledger(session, goal, facts, released)
+    ledger = _compare_ledger(goal, facts, released, entry)
     if not (recorded and ledger == [UNRECORDED]):  # the audit has said already that it was there
         problems += ledger
     problems += _compare_bytes(session, goal, released)
     return problems, len(released.assets)
 
 
-def _compare_ledger(session: Session, goal: Train, facts: Observation, released: Release) -> list[str]:
+def _compare_ledger(goal: Train, facts: Observation, released: Release, recorded: str | None) -> list[str]:
     from ms_release.core.audit import compare_entry
     from ms_release.core.ledger import make_entry
-    from ms_release.core.plan import ledger_path
 
-    path = ledger_path(goal.plan.tag)
-    recorded = session.reader.add_texts(facts, (path,)).home.texts.get(path)
     entry = make_entry(goal, facts, released)
     ours = [run for run in facts.runs or () if goal.file.digest in run.title]
     if not isinstance(entry, bytes) and all(run.status == "completed" for run in ours):

@@ -59,7 +59,6 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["release", "promotion", "rollback"]
     reason: str
     previous: str | None
-    source: str | None
     home: str
     branch: str
     config: str
@@ -70,6 +69,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[PlannedFile, ...]
     protection: Protection
     gates: tuple[Verdict, ...]
+    source: str | None = None  # plans from before rollbacks do not say it
 
     @property
     def path(self) -> str:
